@@ -26,6 +26,7 @@ from maas import cli
 from maas.config import recipe_names
 from maas.errors import ConfigError
 from maas.evidence.comparing import ComparedBundle, compare_bundles
+from maas.evidence.comparing_texts import compare_texts, texts_metric
 from maas.evidence.model_plots import comparison_picture
 from maas.files import write_json
 from maas.lifecycle.recipe import load_rows
@@ -37,10 +38,11 @@ log = logging.getLogger("maas")
 
 
 class Compared(NamedTuple):
-    """Models side by side, and how many rows they predicted."""
+    """Models side by side, how many rows they predicted, and the metric that they are compared by."""
 
     models: list[ComparedBundle]
     rows: int
+    metric: str | None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,19 +83,23 @@ def _compare(bundles: Mapping[str, Bundle], config: maas.RunConfig) -> Compared:
     for name, bundle in bundles.items():
         if bundle.manifest.lineage.data_fingerprint != rows.record.fingerprint:
             log.info("%s was trained on other rows than these; it may have learnt some of them.", name)
-    return Compared(compare_bundles(bundles, rows.test, rows.labels, config.metric), len(rows.test))
+    first = next(iter(bundles.values()))
+    if first.manifest.search is not None:
+        metric = texts_metric(first, config.metric)
+        return Compared(compare_texts(bundles, rows.test, metric), len(rows.test), metric)
+    return Compared(compare_bundles(bundles, rows.test, rows.labels, config.metric), len(rows.test), config.metric)
 
 
-def _shown(out: Path | None, compared: Compared, config: maas.RunConfig) -> VerbOutcome:
-    written = "" if out is None else f"written to {_written(out, compared.models, config.metric)}"
+def _shown(out: Path | None, compared: Compared, _: maas.RunConfig) -> VerbOutcome:
+    written = "" if out is None else f"written to {_written(out, compared.models, compared.metric)}"
 
     def show() -> None:
         console = Console(width=None if sys.stdout.isatty() else 120)
-        console.print(_table(compared.models, config.metric, compared.rows))
+        console.print(_table(compared.models, compared.metric, compared.rows))
         if written:
             cli.say(written)
 
-    return VerbOutcome({"rows": compared.rows, "metric": config.metric, "models": compared.models}, show)
+    return VerbOutcome({"rows": compared.rows, "metric": compared.metric, "models": compared.models}, show)
 
 
 def _written(out: Path, found: list[ComparedBundle], metric: str | None) -> Path:

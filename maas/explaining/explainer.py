@@ -73,19 +73,36 @@ def explain(
         >>> print(explain(bundle, "这是一个很棒的文本"))  # doctest: +SKIP
     """
     _require_counts(parts=parts, orders=orders)
-    is_generative = isinstance(model, Bundle) and model.is_generative
-    method = method or ("occlusion" if is_generative else "shapley")
-    if isinstance(model, Bundle) and is_generative:
+    if isinstance(model, Bundle) and model.is_generative:
         if baseline is not None:
             raise InputError(f"baseline is {baseline!r}; what is left out of a prompt is cut out. Leave baseline out.")
         prompt = ContinuedPrompt(model.generator, cast("Prompt", row), label, parts)
-        return _explanation(prompt.view, prompt.values, ContinuedPrompt.quantity, prompt.label, method, orders, seed)
+        return explain_prompt(prompt, method=method, orders=orders, seed=seed)
     predictor = model.checked_predictor if isinstance(model, Bundle) else model
     view = parts_of(row, predictor.processor, parts, baseline)
     whole = view.row(np.ones(len(view.parts), dtype=bool))
     quantity = quantity_of(predictor.postprocessor, predictor.outputs([whole]), label)
     values = partial(_values, predictor, view, quantity)
-    return _explanation(view, values, quantity.name, quantity.label, method, orders, seed)
+    return _explanation(view, values, quantity.name, quantity.label, method or "shapley", orders, seed)
+
+
+def explain_prompt(
+    prompt: ContinuedPrompt, *, method: Method | None = None, orders: int = 8, seed: int = 0
+) -> Explanation:
+    """Returns how much each word of a prompt adds to the log probability of the text after it.
+
+    Args:
+        prompt: with the text.
+        method: `occlusion` or `shapley`; None for `occlusion`.
+        orders: in how many random orders words are left out, by `shapley`.
+        seed: of the orders.
+
+    Raises:
+        InputError: there is no such method.
+        GenerationError: the model fails.
+    """
+    method = method or "occlusion"
+    return _explanation(prompt.view, prompt.values, prompt.quantity, prompt.label, method, orders, seed)
 
 
 def _explanation(

@@ -1,7 +1,7 @@
 """Prompts and conversations as parts, and how likely a text is after what is left of them."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # only a bundle that generates needs jinja2, and only picture
 
 CONTINUATION_TOKENS = 32
 """Most tokens of the text that is explained, where it is the model's own."""
+TOKENS_AT_ONCE = 2048
+"""Of all prompts and texts that are read together: bounds the memory of their keys and values."""
 SHOWN_CHARACTERS = 60
 
 
@@ -107,6 +109,7 @@ class ContinuedPrompt:
         prompt: text or conversation.
         text: that is explained; None for the likeliest one by the model, of at most 32 tokens.
         most: the most parts of the prompt, or of each message; None for 64.
+        before_run: is called before prompts are read, some at a time; what it raises ends the work.
 
     Raises:
         InputError: the prompt or the text cannot be understood, or both exceed the context.
@@ -115,8 +118,16 @@ class ContinuedPrompt:
 
     quantity: ClassVar[str] = "log-probability"
 
-    def __init__(self, generator: "TextGenerator", prompt: "Prompt", text: str | None, most: int | None) -> None:
-        self._generator = generator
+    def __init__(
+        self,
+        generator: "TextGenerator",
+        prompt: "Prompt",
+        text: str | None,
+        most: int | None,
+        *,
+        before_run: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._generator, self._before_run = generator, before_run
         if text is None:
             room = max(1, generator.context_length - len(generator.encode(prompt)))
             (found,) = generator.generate([prompt], GenerationSettings(max_tokens=min(CONTINUATION_TOKENS, room)))
@@ -126,7 +137,9 @@ class ContinuedPrompt:
         if not self._tokens:
             raise InputError("label is an empty text; give the text whose likelihood is explained.")
         self._settings = GenerationSettings(max_tokens=len(self._tokens))
-        generator.begin(prompt, self._settings)  # refuses what exceeds the context
+        begun = generator.begin(prompt, self._settings)  # refuses what exceeds the context
+        self.tokens_of_a_run = len(begun.prompt) + len(self._tokens)
+        """Of the prompt and its text: what is read where nothing is left out."""
         self.view = _view_of(prompt, most)
         self.label = _shown(text)
 
@@ -134,7 +147,10 @@ class ContinuedPrompt:
         """Returns the log probability of the text after what is left of the prompt, (M,), for masks (M, P)."""
         rows: list[Any] = [self.view.row(mask) for mask in masks]
         prompts = [self._generator.begin(row, self._settings).prompt for row in rows]
-        logprobs = continuation_logprobs(self._generator.decoder, prompts, self._tokens, self._generator.batch_size)
+        together = max(1, min(self._generator.batch_size, TOKENS_AT_ONCE // self.tokens_of_a_run))
+        logprobs = continuation_logprobs(
+            self._generator.decoder, prompts, self._tokens, together, before_run=self._before_run
+        )
         return np.asarray(logprobs.sum(axis=1))
 
 

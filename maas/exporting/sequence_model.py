@@ -13,7 +13,6 @@ from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
 from maas.runtime.postprocessors import Postprocessor
 from maas.runtime.processors import Processor
-from maas.runtime.translation.translator import Translator
 
 
 class SequenceGraphs(NamedTuple):
@@ -23,20 +22,21 @@ class SequenceGraphs(NamedTuple):
         encode: the one that reads.
         decode: the one that writes a token of each text.
         state: names, types and shapes of what is kept.
+        hear: the one that makes a sound's spectrogram, where the one that reads does not.
     """
 
     encode: onnx.ModelProto
     decode: onnx.ModelProto
     state: tuple[TensorSpec, ...]
+    hear: onnx.ModelProto | None = None
 
 
 class SequenceModel(Protocol):
     """An encoder and a decoder with all that their bundle needs.
 
-    `translator` runs the graphs in a bundle. `golden_rows` is how many rows are predicted again wherever it is opened.
+    `golden_rows` is how many rows are predicted again wherever it is opened.
     """
 
-    translator: ClassVar[type[Translator]]
     golden_rows: ClassVar[int]
 
     @property

@@ -7,18 +7,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.errors import BundleError
+from maas.errors import BundleError, ParityError
 from maas.evidence.machine import this_machine
 from maas.exporting.logit_parity import ComparedText, compared_text, required_parity
 from maas.exporting.sequence_model import SequenceModel
+from maas.exporting.trained_transcriber import SpeechTranscriber
 from maas.records.evidence import EVIDENCE_VERSION, DataRecord, Evidence, Interval
 from maas.records.manifest import Translation
 from maas.runtime.bundle import Bundle
-from maas.runtime.codec import ModelInputs
+from maas.runtime.codec import Features, ModelInputs
 from maas.runtime.model import batches_of
-from maas.runtime.translation.graphs import TranslationGraphs
-from maas.runtime.translation.search import Hypothesis, first_logits
+from maas.runtime.translation.graphs import SAMPLES, TranslationGraphs
+from maas.runtime.translation.search import Hypothesis, barred, first_logits
+from maas.runtime.translation.spectrograms import SPECTROGRAM
+from maas.runtime.translation.timed_transcriber import TimedTranscriber
 from maas.runtime.translation.translator import Translator
+
+SPECTROGRAM_TOLERANCE = 1e-3
+"""Of numbers that lie in about [-1, 1]: sums of float32 in another order, whose logarithms are taken."""
 
 
 class ProvenRow(NamedTuple):
@@ -90,6 +96,9 @@ def _proven(bundle: Bundle, model: SequenceModel, rows: Sequence[Any]) -> Iterat
         raise BundleError(f"{bundle.folder} holds a model that writes no texts. Export the model again.")
     features = predictor.preprocess(rows)
     for batch in batches_of(processor, features, predictor.batch_size):
+        if isinstance(translator, TimedTranscriber):
+            yield from _proven_sounds(translator, model, {row: features[row] for row in batch})
+            continue
         found, forced = list[Hypothesis](), list[NDArray[np.float32]]()
         for given in translator.readings(processor.batch([features[index] for index in batch])):
             written = translator.hypotheses(given)
@@ -106,6 +115,43 @@ def _proven(bundle: Bundle, model: SequenceModel, rows: Sequence[Any]) -> Iterat
             yield ProvenRow(row, text, tuple(compared[place * width : (place + 1) * width]))
 
 
+def _proven_sounds(
+    translator: TimedTranscriber, model: SequenceModel, sounds: Mapping[int, Features]
+) -> Iterator[ProvenRow]:
+    """Yields how sounds compare that are heard in windows which follow from their marks of time."""
+    if not isinstance(model, SpeechTranscriber):
+        raise BundleError(f"{model.framework} hears no sounds.")
+    listened = translator.listened(model.processor.batch(list(sounds.values())))
+    for (row, features), sound in zip(sounds.items(), listened, strict=True):
+        _require_alike(sound.frames, model.speech.spectrogram(features[SAMPLES]), row, model.framework)
+        parts = []
+        for heard in sound.heard:
+            window = sound.window_at(heard.seek)
+            given = {SPECTROGRAM: window[None]}
+            (logits,) = forced_step_logits(translator.graphs, given, [heard.found.tokens], heard.settings)
+            reference = model.speech.logits_of_window(window, heard.settings.prompt, heard.found.tokens)
+            compared = _that_may_follow(logits, reference, heard.found.tokens, heard.settings)
+            parts.append(compared_text(heard.found.tokens, *compared, model.framework, translator.text_of))
+        text = "".join(translator.text_of(one.tokens) for one in sound.passages).strip()
+        yield ProvenRow(row, text, tuple(parts))
+
+
+def _require_alike(frames: NDArray[np.float32], reference: NDArray[np.float32], row: int, framework: str) -> None:
+    """Requires a spectrogram that is the framework's, within `SPECTROGRAM_TOLERANCE`.
+
+    Raises:
+        ParityError: it is another one.
+    """
+    found = float(np.abs(frames - reference).max()) if frames.shape == reference.shape else np.inf
+    if not found <= SPECTROGRAM_TOLERANCE:
+        raise ParityError(
+            f"The spectrogram of row {row} differs from {framework}'s by {found:.3g}, allowed is "
+            f"{SPECTROGRAM_TOLERANCE:g}. Nothing was written.",
+            found=found,
+            allowed=SPECTROGRAM_TOLERANCE,
+        )
+
+
 def _compared(
     model: SequenceModel,
     tokens: Sequence[int],
@@ -114,11 +160,19 @@ def _compared(
     translator: Translator,
 ) -> ComparedText:
     """Compares the tokens of one part; those that are not written at a place are left out of its logits."""
-    logits, reference = logits[: len(tokens)].copy(), reference.copy()
-    for place in range(len(tokens)):
-        barred = translator.settings.barred(is_first=place == 0)
-        logits[place, barred] = reference[place, barred] = reference[place].min()
-    return compared_text(tokens, logits, reference, model.framework, translator.text_of)
+    compared = _that_may_follow(logits[: len(tokens)], reference, tokens, translator.settings)
+    return compared_text(tokens, *compared, model.framework, translator.text_of)
+
+
+def _that_may_follow(
+    logits: NDArray[np.float32], reference: NDArray[np.float32], tokens: Sequence[int], settings: Translation
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns both with the same number for tokens that one of both does not write at a place, (T, V) each."""
+    ours, theirs = (barred(one, tokens, settings) for one in (logits, reference))
+    is_left_out = np.isinf(ours) | np.isinf(theirs)
+    lowest = theirs.min(axis=1, where=np.isfinite(theirs), initial=np.inf, keepdims=True)
+    theirs = np.where(np.isfinite(theirs), theirs, lowest)
+    return np.where(is_left_out, theirs, ours), theirs
 
 
 def forced_step_logits(
@@ -137,7 +191,7 @@ def forced_step_logits(
     """
     longest = max(map(len, written))
     steps = [*zip(*(_filled(tokens, longest, settings.end_token) for tokens in written), strict=True)]
-    logits, progress = first_logits(graphs, graphs.read(given), settings)
+    logits, progress = first_logits(graphs, graphs.read(given), [settings] * len(written))
     found = [logits]
     for tokens in steps[:-1]:
         logits, progress = graphs.step(progress, np.array(tokens, np.int64))

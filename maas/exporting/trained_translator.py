@@ -21,7 +21,6 @@ from maas.records.manifest import Translation
 from maas.runtime.codec import Features
 from maas.runtime.postprocessors.translation import TranslationPostprocessor
 from maas.runtime.processors.translated_text import TranslatedTextProcessor
-from maas.runtime.translation.translator import Translator
 from maas.training.checkpoint import Checkpoint
 
 
@@ -38,7 +37,6 @@ class TrainedTranslator:
 
     checkpoint: Checkpoint
     framework: ClassVar[str] = "torch"
-    translator: ClassVar[type[Translator]] = Translator
     golden_rows: ClassVar[int] = 8
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import onnx
 
 from maas.data.given import TARGETS, given_arrays, given_rows, given_table, parted
 from maas.data.splits import Splits
-from maas.errors import BundleError, ConfigError, ExportError, one_line
+from maas.errors import ConfigError, ExportError, one_line
 from maas.evidence.task_metrics import TaskMetrics, task_metrics_of
 from maas.evidence.task_metrics.base import Scores
 from maas.exporting.edges import Thresholds
@@ -119,8 +119,6 @@ def compress_given(recipe: GraphRecipe, model: Bundle | Path, given: Given, out:
         MaasError: rows, passes or model do not fit, or what ships would not predict as the model does.
     """
     recipe.compression.require_no_pipeline(model.name if isinstance(model, Path) else model.manifest.name)
-    if isinstance(model, Bundle) and model.manifest.search is not None:
-        raise BundleError(f"{model.folder} writes texts by two graphs; no pass makes them smaller yet.")
     with new_folder(out) as draft, tempfile.TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch))
         source = _source_of(recipe, model, given, folder)

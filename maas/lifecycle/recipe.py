@@ -168,20 +168,25 @@ class GraphRecipe:
 
     @classmethod
     def of(
-        cls, overrides: Sequence[str] = (), config_dir: str | None = None, *, generates: bool = False
+        cls,
+        overrides: Sequence[str] = (),
+        config_dir: str | None = None,
+        *,
+        generates: bool = False,
+        usual: str = "graph",
     ) -> "GraphRecipe":
-        """Composes the sections that apply; `compress=graph`, or `compress=generation`, unless the overrides name one.
+        """Composes the sections that apply, with the usual `compress` unless the overrides name one.
 
         Args:
             overrides: `key=value`, as on the command line.
             config_dir: folder of the user's own parts.
-            generates: whether the model generates texts, whose proof requires no agreement of predictions.
+            generates: whether the model writes texts, whose proof requires no agreement of predictions.
+            usual: part of `compress` where the overrides name none.
 
         Raises:
             MaasError: faults of the overrides, or a part refused its arguments.
         """
-        usual = "compress=generation" if generates else "compress=graph"
-        chosen = () if any(one.startswith("compress=") for one in overrides) else (usual,)
+        chosen = () if any(one.startswith("compress=") for one in overrides) else (f"compress={usual}",)
         sections = composed_sections(GRAPH_SECTIONS, [*chosen, *overrides], config_dir)
         export = cast("Part[ExportSettings]", sections["export"]).build()
         return cls(

@@ -145,7 +145,7 @@ def comparing_on(metric: str | None, load: Callable[[], Splits]) -> Compare:
         rows = load()
         if rows.record.fingerprint != new.evidence.data.fingerprint:
             raise DataError("the recipe's rows are not those that the bundle was measured on")
-        if new.manifest.transcription or old.manifest.transcription:
+        if new.manifest.spoken or old.manifest.spoken:
             return compare_transcripts(new, old, rows.test)
         if new.is_generative or old.is_generative:
             return compare_generation(new, old, rows.test.inputs)
@@ -188,7 +188,7 @@ def compare_transcripts(new: Bundle, old: Bundle, rows: Split) -> Comparison:
     Raises:
         DataError: one of both is another kind of model, or the rows have no texts.
     """
-    if new.manifest.transcription is None or old.manifest.transcription is None:
+    if new.manifest.spoken is None or old.manifest.spoken is None:
         raise DataError("one of both writes down speech, the other does not")
     if rows.targets is None:
         raise DataError("the recipe's rows have no targets")

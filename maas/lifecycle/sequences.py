@@ -12,7 +12,7 @@ from maas.exporting.bundling import attach_evidence
 from maas.exporting.sequence_bundling import build_sequence_bundle
 from maas.exporting.sequence_model import SequenceModel
 from maas.exporting.sequence_proof import prove_sequences
-from maas.exporting.trained_transcriber import TrainedTranscriber
+from maas.exporting.trained_transcriber import SpeechTranscriber
 from maas.exporting.trained_translator import TrainedTranslator
 from maas.files import folder_published_whole
 from maas.lifecycle.recipe import SPEECH_TO_TEXT, BuiltRecipe, require_trained_on
@@ -32,7 +32,9 @@ def sequence_model_of(checkpoint: Checkpoint) -> SequenceModel:
     Raises:
         ExportError: its net is none that can be exported.
     """
-    return (TrainedTranscriber if checkpoint.record.task == SPEECH_TO_TEXT else TrainedTranslator)(checkpoint)
+    if checkpoint.record.task == SPEECH_TO_TEXT:
+        return SpeechTranscriber.of(checkpoint)
+    return TrainedTranslator(checkpoint)
 
 
 def export_sequences(recipe: BuiltRecipe, folder: RunFolder, checkpoint: Checkpoint, rows: Splits) -> Bundle:

@@ -1,7 +1,8 @@
 """Whisper as two graphs of standard operators: one reads the samples of a window, one writes a token of its text.
 
-- The graph that reads makes the spectrogram as well, so that it takes samples alone; and it computes the keys and
-  values that the decoder looks at once for all layers.
+- The graph that reads makes the spectrogram as well, so that it takes samples alone; or a graph of its own makes that
+  of a whole sound, of which the one that reads takes a window. It computes the keys and values that the decoder looks
+  at once for all layers.
 - The graph that writes takes them as they are, and keeps its own as that of `maas.onnx_graphs.translation` does:
   `past.NAME` (N, H, P, D / H) comes back as `present.NAME` (N, H, P + 1, D / H).
 
@@ -20,13 +21,12 @@ from maas.onnx_graphs.building import model_of_nodes
 from maas.runtime.generation.decoder import LOGITS, PAST, PRESENT
 from maas.runtime.processors.spoken_text import HOP
 from maas.runtime.translation.graphs import MEMORY, SAMPLES, WRITTEN_TOKENS
+from maas.runtime.translation.spectrograms import FRAME_SAMPLES, RANGE, SPECTROGRAM
 
 WAVES, BANDS = "spectrogram.waves", "spectrogram.bands"
 """Names of the spectrogram's weights: cosines and sines under a window, (2F, 1, 400), and mel bands, (M, F)."""
-FRAME_SAMPLES = 400
-"""Samples that a frame of the spectrogram sees."""
-FLOOR, RANGE = 1e-10, 8.0
-"""Least energy, and how many powers of ten below the largest one are kept."""
+FLOOR = 1e-10
+"""Least energy."""
 NORM_EPSILON = 1e-5
 ENCODER, DECODER = "model.encoder", "model.decoder"
 
@@ -37,9 +37,11 @@ class WhisperShape(AttentionShape):
 
     Args:
         frames: S, that the encoder gives for a window; it reads twice as many of the spectrogram.
+        mels: M, bands of the spectrogram.
     """
 
     frames: int
+    mels: int = 80
 
     @property
     def samples(self) -> int:
@@ -47,23 +49,52 @@ class WhisperShape(AttentionShape):
         return 2 * self.frames * HOP
 
 
-def speech_encoder_graph(shape: WhisperShape, weights: NamedWeights, *, opset: int) -> onnx.ModelProto:
+def spectrogram_graph(shape: WhisperShape, weights: NamedWeights, *, opset: int) -> onnx.ModelProto:
+    """Returns the graph of a whole sound's spectrogram; the same arguments give the same bytes.
+
+    Input for N pieces of a sound: `samples`, float32 (N, T). Output: `spectrogram`, float32 (N, M, F), log10 of mel
+    energies of the F = (T − 400) / 160 + 1 frames that lie in them.
+
+    Args:
+        shape: of the net.
+        weights: as of `speech_encoder_graph`.
+        opset: ONNX operator set.
+
+    Raises:
+        ExportError: a weight is missing.
+    """
+    layers = _Layers(shape, weights, "spectrogram")
+    add, constant = layers.graph.add, layers.graph.constant
+    energies = layers.energies(add("Unsqueeze", SAMPLES, constant([1], np.int64)))
+    add("Mul", add("Log", energies), constant(1 / np.log(10), np.float32), result=SPECTROGRAM)
+    model = model_of_nodes(layers.graph, opset=opset)
+    declare = helper.make_tensor_value_info
+    model.graph.input.append(declare(SAMPLES, TensorProto.FLOAT, ["pieces", "samples"]))
+    model.graph.output.append(declare(SPECTROGRAM, TensorProto.FLOAT, ["pieces", shape.mels, "frames"]))
+    return model
+
+
+def speech_encoder_graph(
+    shape: WhisperShape, weights: NamedWeights, *, opset: int, takes_samples: bool = True
+) -> onnx.ModelProto:
     """Returns the graph that reads; the same arguments give the same bytes.
 
-    Input for N windows: `samples`, float32 (N, 320 · S), filled up with silence. Outputs: `memory.NAME`, float32
-    (N, H, S, D / H), for keys and values of each of the decoder's layers.
+    Input for N windows: `samples`, float32 (N, 320 · S), filled up with silence, or `spectrogram`, float32 (N, M, 2S).
+    Outputs: `memory.NAME`, float32 (N, H, S, D / H), for keys and values of each of the decoder's layers.
 
     Args:
         shape: of the net.
         weights: by their names in transformers' `WhisperForConditionalGeneration`, and those of the spectrogram.
         opset: ONNX operator set.
+        takes_samples: whether it makes the spectrogram itself.
 
     Raises:
         ExportError: a weight is missing.
     """
     layers = _Layers(shape, weights, "encoder")
     add = layers.graph.add
-    hidden = layers.convolved(layers.spectrogram(SAMPLES), f"{ENCODER}.conv1", stride=1)
+    heard = layers.spectrogram(SAMPLES) if takes_samples else SPECTROGRAM
+    hidden = layers.convolved(heard, f"{ENCODER}.conv1", stride=1)
     hidden = layers.convolved(hidden, f"{ENCODER}.conv2", stride=2)  # (N, D, S)
     hidden = add("Transpose", hidden, perm=[0, 2, 1])
     hidden = add("Add", hidden, layers.weight(f"{ENCODER}.embed_positions.weight"))
@@ -76,7 +107,8 @@ def speech_encoder_graph(shape: WhisperShape, weights: NamedWeights, *, opset: i
             layers.heads_of(memory, name, result=f"{MEMORY}{kind}.{layer}")
     model = model_of_nodes(layers.graph, opset=opset)
     declare = helper.make_tensor_value_info
-    model.graph.input.append(declare(SAMPLES, TensorProto.FLOAT, ["texts", shape.samples]))
+    size = (SAMPLES, shape.samples) if takes_samples else (SPECTROGRAM, shape.mels, 2 * shape.frames)
+    model.graph.input.append(declare(size[0], TensorProto.FLOAT, ["texts", *size[1:]]))
     model.graph.output.extend(shape.declared(MEMORY, shape.frames))
     return model
 
@@ -124,16 +156,22 @@ class _Layers(AttentionLayers):
         add, constant = self.graph.add, self.graph.constant
         around = constant([0, FRAME_SAMPLES // 2, 0, FRAME_SAMPLES // 2], np.int64)
         padded = add("Unsqueeze", add("Pad", samples, around, mode="reflect"), constant([1], np.int64))
-        waves = add("Conv", padded, self.weight(WAVES), strides=[HOP])  # (N, 2F, 2S + 1)
-        waves = add("Slice", waves, *(constant([one], np.int64) for one in (0, -1, 2)))
-        real, imaginary = f"{waves}/real", f"{waves}/imaginary"
-        self.graph.add_several("Split", [waves], [real, imaginary], {"axis": 1, "num_outputs": 2})
-        power = add("Add", add("Mul", real, real), add("Mul", imaginary, imaginary))
-        energies = add("Max", add("MatMul", self.weight(BANDS), power), constant(FLOOR, np.float32))
+        energies = self.energies(padded, is_last_frame_left_out=True)
         logs = add("Mul", add("Log", energies), constant(1 / np.log(10), np.float32))
         largest = add("ReduceMax", logs, constant([1, 2], np.int64), keepdims=1)
         kept = add("Max", logs, add("Sub", largest, constant(RANGE, np.float32)))
         return add("Div", add("Add", kept, constant(4, np.float32)), constant(4, np.float32))
+
+    def energies(self, samples: str, *, is_last_frame_left_out: bool = False) -> str:
+        """Adds mel energies of frames, at least `FLOOR`, (N, 1, T) → (N, M, F)."""
+        add, constant = self.graph.add, self.graph.constant
+        waves = add("Conv", samples, self.weight(WAVES), strides=[HOP])
+        if is_last_frame_left_out:
+            waves = add("Slice", waves, *(constant([one], np.int64) for one in (0, -1, 2)))
+        real, imaginary = f"{waves}/real", f"{waves}/imaginary"
+        self.graph.add_several("Split", [waves], [real, imaginary], {"axis": 1, "num_outputs": 2})
+        power = add("Add", add("Mul", real, real), add("Mul", imaginary, imaginary))
+        return add("Max", add("MatMul", self.weight(BANDS), power), constant(FLOOR, np.float32))
 
     def convolved(self, value: str, name: str, *, stride: int) -> str:
         """Adds a convolution over time and its activation, (N, C, T) → (N, D, T / stride)."""

@@ -1,6 +1,6 @@
 """What a bundle says of itself: `manifest.json`, strictly typed, with the digest of every file that it covers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,8 @@ TRANSLATION_VERSION = 4
 """Of a manifest whose graphs make one text of another; readers of version 3 refuse it by its number."""
 TRANSCRIPTION_VERSION = 5
 """Of a manifest whose graphs write what is said in a sound; readers of version 4 refuse it by its number."""
+TIMED_TRANSCRIPTION_VERSION = 6
+"""Of a manifest whose graphs write when it is said as well; readers of version 5 refuse it by its number."""
 
 
 class Lineage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,6 +121,46 @@ class Transcription(Translation, frozen=True, kw_only=True, forbid_unknown_field
         return [*self.suppressed_tokens, *(self.suppressed_first if is_first else ())]
 
 
+class TimedTranscription(Transcription, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a model writes what is said in a sound, and when, by marks of time among its tokens.
+
+    Args:
+        positions: most tokens of a window, those that it is given first among them.
+        first_time: id of the mark of its beginning; those of later moments follow, 0.02 s each.
+        no_times: id of the token that promises no marks, which is never written.
+        latest_beginning: largest number of steps of 0.02 s that the first mark may stand for; null for any.
+        previous_token: id of the token that comes before what was said earlier; null where the model knows none.
+        languages: ids of the tokens of languages by their codes, such as `en`; empty for a model of one. Where none is
+            among the tokens of `prompt`, the language is detected, and its token comes second.
+    """
+
+    positions: Tokens
+    first_time: int
+    no_times: int
+    latest_beginning: int | None = None
+    previous_token: int | None = None
+    languages: dict[str, int] = {}
+
+    @property
+    def detects_language(self) -> bool:
+        """Whether the model hears which language is spoken."""
+        return bool(self.languages) and not set(self.prompt) & set(self.languages.values())
+
+    def begun(self, language: int | None, previous: tuple[int, ...]) -> Self:
+        """Returns the settings of a sound of a language, after something that was said earlier.
+
+        Args:
+            language: id of its token; None for the prompt's own.
+            previous: tokens of what was said earlier; none where nothing is known.
+        """
+        known = set(self.languages.values())
+        start, *rest = self.prompt
+        own = self.prompt if language is None else (start, language, *(one for one in rest if one not in known))
+        before = () if self.previous_token is None or not previous else (self.previous_token, *previous)
+        room = self.positions - len(before) - len(own)
+        return msgspec.structs.replace(self, prompt=(*before, *own), max_tokens=min(self.max_tokens, room))
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The content of a bundle. What is at its default is not written: older readers refuse fields that they lack.
 
@@ -129,7 +171,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         precision: `fp32`, or the compression that was chosen.
         graphs: ONNX file of each role by the role's name; `predict` turns a batch of inputs into outputs, `prefill`
             reads prompts and `decode` continues them, which one file may do; where `encode` reads a text or a sound,
-            `decode` writes what is made of it.
+            `decode` writes what is made of it, and `hear` makes the spectrogram of a sound that `encode` reads.
         processor: kind and settings of the processor; one of several inputs has the kinds of its parts by name; empty
             for a model that generates.
         postprocessor: kind and settings of the postprocessor; empty for a model that generates.
@@ -142,6 +184,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         generation: how the model continues texts; null for one that does not.
         translation: how it makes one text of another; null for one that does not.
         transcription: how it writes what is said in a sound; null for one that does not, or by its characters.
+        timed_transcription: the same, for one that writes when it is said as well; null for others.
     """
 
     schema_version: int
@@ -159,8 +202,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     generation: Generation | None = None
     translation: Translation | None = None
     transcription: Transcription | None = None
+    timed_transcription: TimedTranscription | None = None
 
     @property
     def search(self) -> Translation | None:
         """How tokens of a text are found that one graph writes of what another reads; null for other models."""
-        return self.translation or self.transcription
+        return self.translation or self.spoken
+
+    @property
+    def spoken(self) -> Transcription | None:
+        """How what is said in a sound is written, with times or without; null for other models."""
+        return self.transcription or self.timed_transcription

@@ -126,8 +126,7 @@ class Bundle:
         processor = self.load_processor()
         run: Path | Runnable = model or self.model_path
         if self.manifest.search is not None:
-            writer = later.Transcriber if self.manifest.transcription is not None else later.Translator
-            run = writer.open(self.folder, self.manifest, processor, threads)
+            run = later.opened_translator(self.folder, self.manifest, processor, threads)
         return Predictor(
             run,
             processor,

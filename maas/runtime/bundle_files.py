@@ -11,6 +11,7 @@ from maas.files import read_json, sha256_of
 from maas.records.manifest import (
     GENERATION_VERSION,
     MANIFEST_VERSION,
+    TIMED_TRANSCRIPTION_VERSION,
     TRANSCRIPTION_VERSION,
     TRANSLATION_VERSION,
     Manifest,
@@ -22,9 +23,9 @@ _T = TypeVar("_T")
 Today = Callable[[Record], Record]
 PREDICT = "predict"
 """The role of the graph that turns a batch of inputs into outputs."""
-PREFILL, DECODE, ENCODE = "prefill", "decode", "encode"
+PREFILL, DECODE, ENCODE, HEAR = "prefill", "decode", "encode", "hear"
 """The roles of the graphs, or of the graph, that read prompts and continue them; and of one that reads a whole text or
-sound, of which `decode` then makes a text."""
+sound, of which `decode` then makes a text; and of one that makes a sound's spectrogram, which is then read."""
 MODEL, MANIFEST, EVIDENCE, ASSETS, GOLDEN = "model.onnx", "manifest.json", "evidence.json", "assets", "golden"
 EXPORT = "Export the model again."
 MEASURE = "Export the model again, or run python -m maas.verify."
@@ -56,9 +57,9 @@ def read_manifest(folder: Path) -> Manifest:
     if not is_there:
         raise BundleError(_missing_bundle(folder))
     found = read_record(path, Version, EXPORT).schema_version
-    if not 1 <= found <= TRANSCRIPTION_VERSION:
+    if not 1 <= found <= TIMED_TRANSCRIPTION_VERSION:
         raise BundleError(
-            f"{folder} has schema version {found}; this maas reads 1 to {TRANSCRIPTION_VERSION}. Upgrade maas."
+            f"{folder} has schema version {found}; this maas reads 1 to {TIMED_TRANSCRIPTION_VERSION}. Upgrade maas."
         )
     return read_record(path, Manifest, today=manifest_today)
 
@@ -105,7 +106,8 @@ def _require_roles(folder: Path, manifest: Manifest) -> None:
     if manifest.schema_version != _version_of(manifest):
         raise BundleError(f"{path} is of version {manifest.schema_version}, which does not fit what it holds. {EXPORT}")
     if manifest.search is not None:
-        if missing := sorted({ENCODE, DECODE} - manifest.graphs.keys()):
+        needed = {ENCODE, DECODE, *([] if manifest.timed_transcription is None else [HEAR])}
+        if missing := sorted(needed - manifest.graphs.keys()):
             raise BundleError(f"{path} writes texts of what it reads and names no graph to {missing[0]}. {EXPORT}")
         return
     if generation is None:
@@ -121,6 +123,8 @@ def _require_roles(folder: Path, manifest: Manifest) -> None:
 
 def _version_of(manifest: Manifest) -> int:
     """Returns the version of manifests that hold what this one does."""
+    if manifest.timed_transcription is not None:
+        return TIMED_TRANSCRIPTION_VERSION
     if manifest.search is not None:
         return TRANSLATION_VERSION if manifest.transcription is None else TRANSCRIPTION_VERSION
     return MANIFEST_VERSION if manifest.generation is None else GENERATION_VERSION

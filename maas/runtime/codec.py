@@ -1,6 +1,6 @@
 """The input side of a graph: raw rows become arrays by name. Fitting a codec on data is left to `processors`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias, overload
 
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ Outputs: TypeAlias = Mapping[str, NDArray[Any]]
 """A graph's outputs for a batch, by name, the batch axis first."""
 Run: TypeAlias = Callable[[ModelInputs], Outputs]
 """Runs a graph or a net on a batch."""
+IsWanted: TypeAlias = Callable[[int], bool]
+"""Whether the outputs for a row of a batch are wanted, by its number."""
 
 
 class ArrayFeatures(Sequence[Features]):
@@ -42,12 +44,31 @@ class ArrayFeatures(Sequence[Features]):
         return ArrayFeatures(self.feature, found) if isinstance(place, slice) else {self.feature: found}
 
 
+def always_wanted(row: int) -> bool:  # noqa: ARG001  any row
+    """Returns true: nobody withdraws."""
+    return True
+
+
+class WantedRows(list[Features]):
+    """Preprocessed rows of a run that may end sooner: some may not be wanted any more while it goes on.
+
+    Args:
+        rows: all of them.
+        is_wanted: whether a row's outputs are wanted, by its number, for any thread.
+    """
+
+    def __init__(self, rows: Iterable[Features], is_wanted: IsWanted) -> None:
+        super().__init__(rows)
+        self.is_wanted = is_wanted
+
+
 class Codec(Protocol):
     """Reads raw rows of one or several inputs for a graph: all of a processor that answering and serving may use.
 
     Work is done in two steps: `preprocess` checks and converts rows one by one, `batch` joins rows of equal `bucket`.
     `input_name` is what callers call a row; a request body of one of the `media_types` is one row as it stands, and
-    `row_keys` are keys of a row that may stand in a body of JSON by themselves.
+    `row_keys` are keys of a row that may stand in a body of JSON by themselves, with their schemas in
+    `row_key_schemas`; `is_input_optional` says whether they may stand there without the input.
     """
 
     kind: ClassVar[str]
@@ -55,6 +76,7 @@ class Codec(Protocol):
     input_name: ClassVar[str]
     media_types: ClassVar[tuple[str, ...]]
     row_keys: ClassVar[tuple[str, ...]]
+    is_input_optional: ClassVar[bool]
     max_pixels: int | None
 
     def preprocess(self, rows: Sequence[Any]) -> Sequence[Features]:
@@ -71,6 +93,10 @@ class Codec(Protocol):
 
     def bucket(self, features: Features) -> int:
         """Returns the padded size of a row; rows of equal size share a batch."""
+        ...
+
+    def slots(self, features: Features) -> int:
+        """Returns how many rows of a run a row counts as."""
         ...
 
     def batch(self, features: Sequence[Features]) -> ModelInputs:
@@ -93,6 +119,11 @@ class Codec(Protocol):
     @property
     def row_schema(self) -> dict[str, Any]:
         """The JSON Schema of one raw row."""
+        ...
+
+    @property
+    def row_key_schemas(self) -> dict[str, Any]:
+        """The JSON Schema of each of `row_keys`."""
         ...
 
     @property

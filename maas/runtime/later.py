@@ -10,16 +10,17 @@ if TYPE_CHECKING:
     from maas.records.evidence import Evidence
     from maas.runtime.bundle_card import bundle_card
     from maas.runtime.generation.settings import generation_settings
-    from maas.runtime.translation.translator import Transcriber, Translator
+    from maas.runtime.translation.timed_transcriber import opened_translator
+    from maas.runtime.translation.translator import Translator
 
 _PLACES = {
     "Evidence": "maas.records.evidence",
-    "Transcriber": "maas.runtime.translation.translator",
     "Translator": "maas.runtime.translation.translator",
     "bundle_card": "maas.runtime.bundle_card",
     "generation_settings": "maas.runtime.generation.settings",
     "iter_modules": "pkgutil",
+    "opened_translator": "maas.runtime.translation.timed_transcriber",
 }
-__all__ = ["Evidence", "Transcriber", "Translator", "bundle_card", "generation_settings", "iter_modules"]
+__all__ = ["Evidence", "Translator", "bundle_card", "generation_settings", "iter_modules", "opened_translator"]
 
 __getattr__ = imported_later(__name__, _PLACES)

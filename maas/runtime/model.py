@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime as ort
@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from maas.errors import BundleError, InputError
 from maas.records.signature import Signature
-from maas.runtime.codec import ArrayFeatures, Codec, Features, ModelInputs, Outputs, Run, nbytes_of
+from maas.runtime.codec import (
+    ArrayFeatures,
+    Codec,
+    Features,
+    IsWanted,
+    ModelInputs,
+    Outputs,
+    Run,
+    WantedRows,
+    nbytes_of,
+)
 from maas.runtime.graph import Graph
 from maas.runtime.moments import extremes
 from maas.runtime.postprocessors import Postprocessor
@@ -26,6 +36,15 @@ class Runnable(Protocol):
 
     def run(self, model_inputs: ModelInputs) -> Outputs:
         """Returns the outputs of a batch, (N, …) each."""
+        ...
+
+
+@runtime_checkable
+class Search(Runnable, Protocol):
+    """What takes many steps for a batch, and may leave rows out in the middle of it."""
+
+    def run_wanted(self, model_inputs: ModelInputs, is_wanted: IsWanted) -> Outputs:
+        """Returns the outputs of a batch, (N, …) each; those of rows that are not wanted any more mean nothing."""
         ...
 
 
@@ -96,6 +115,8 @@ class Predictor:
 
     def run(self, features: Sequence[Features]) -> Outputs:
         """Runs the graph once over rows of equal padded size and returns its outputs, (N, …) each."""
+        if isinstance(features, WantedRows) and isinstance(self.graph, Search):
+            return self.graph.run_wanted(self.processor.batch(features), features.is_wanted)
         return self.graph.run(self.processor.batch(features))
 
     def outputs(self, rows: Sequence[Any]) -> Outputs:
@@ -166,8 +187,27 @@ def batches_of(processor: Codec, features: Sequence[Features], batch_size: int) 
     for index, row in enumerate(features):
         groups.setdefault(processor.bucket(row), []).append(index)
     for group in groups.values():
-        for start in range(0, len(group), batch_size):
-            yield group[start : start + batch_size]
+        if not processor.row_keys:  # each counts as one
+            yield from (group[start : start + batch_size] for start in range(0, len(group), batch_size))
+            continue
+        sizes = [processor.slots(features[index]) for index in group]
+        yield from (group[part] for part in parts_of_size(sizes, batch_size))
+
+
+def parts_of_size(sizes: Sequence[int], most: int) -> Iterator[slice]:
+    """Yields neighbours of at most so much size together, or one alone that is larger.
+
+    Example:
+        >>> list(parts_of_size([1, 1, 2, 5, 1], 3))
+        [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None), slice(4, 5, None)]
+    """
+    start = total = 0
+    for place, size in enumerate(sizes):
+        if place > start and total + size > most:
+            yield slice(start, place)
+            start, total = place, 0
+        total += size
+    yield slice(start, len(sizes))
 
 
 def outputs_in_batches(processor: Codec, rows: Sequence[Any], batch_size: int, run: Run) -> Outputs:

@@ -18,7 +18,7 @@ SIGNATURES = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS")
 LOWEST_RATE, HIGHEST_RATE = 1_000, 192_000  # Hz
 MAX_CHANNELS = 64
 MAX_SECONDS = 60
-MAX_VALUES = 24_000_000  # of all channels: silence as FLAC is a hundred times smaller than the time it takes
+MAX_VALUES = 24_000_000  # of all channels in so long: silence as FLAC is a hundred times smaller than the time it takes
 LOUDEST = 4.0  # full scale is 1; float files overshoot a little, and whole numbers written as floats by far
 SAMPLES = "samples are floats with full scale 1, or whole numbers of 16 bits"
 SEVERAL = "Samples are (T,) or (T, channels); several sounds are a list of {'samples': …, 'rate': …}."
@@ -37,11 +37,15 @@ class Sound(NamedTuple):
     rate: int
 
 
-def read_sound(content: bytes) -> Sound:
+def read_sound(content: bytes, max_seconds: float = MAX_SECONDS) -> Sound:
     """Decodes a WAV, FLAC or Ogg file and averages its channels.
 
     A WAV file that ends early is read as far as it goes, as a recorder that was cut off leaves it; a FLAC file that
     does is refused.
+
+    Args:
+        content: of the file.
+        max_seconds: that are read.
 
     Raises:
         InputError: it is none of these, cannot be decoded, or is of a size or rate that is not read.
@@ -51,18 +55,19 @@ def read_sound(content: bytes) -> Sound:
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             require_rate(file.samplerate)
-            require_sound_size(file.frames, file.channels, file.samplerate)
+            require_sound_size(file.frames, file.channels, file.samplerate, max_seconds)
             return checked_sound(_samples(file), file.samplerate)
     except soundfile.SoundFileError as error:
         raise InputError(f"is a sound file that cannot be read: {_reason(error)}") from error
 
 
-def sound_of(values: Any, rate: int) -> Sound:
+def sound_of(values: Any, rate: int, max_seconds: float = MAX_SECONDS) -> Sound:
     """Returns raw samples as a sound.
 
     Args:
         values: (T,) or (T, C), floats of full scale 1 or whole numbers of 16 bits.
         rate: in Hz.
+        max_seconds: that are read.
 
     Raises:
         InputError: they are no such samples.
@@ -80,7 +85,7 @@ def sound_of(values: Any, rate: int) -> Sound:
     channels = 1 if array.ndim == 1 else array.shape[1]
     if channels > MAX_CHANNELS:
         raise InputError(f"has {channels} channels; at most {MAX_CHANNELS} are read. {SEVERAL}")
-    require_sound_size(len(array), channels, rate)
+    require_sound_size(len(array), channels, rate, max_seconds)
     if array.dtype.kind == "i":
         return checked_sound(_mono(_scaled(array)), rate)
     with np.errstate(over="ignore"):  # what becomes infinite is refused
@@ -99,7 +104,7 @@ def require_rate(rate: Any) -> int:
     return int(rate)
 
 
-def require_sound_size(frames: int, channels: int, rate: int) -> None:
+def require_sound_size(frames: int, channels: int, rate: int, max_seconds: float = MAX_SECONDS) -> None:
     """Refuses a sound with too many channels or seconds.
 
     Raises:
@@ -107,10 +112,11 @@ def require_sound_size(frames: int, channels: int, rate: int) -> None:
     """
     if channels > MAX_CHANNELS:
         raise InputError(f"has {channels} channels; at most {MAX_CHANNELS} are read.")
-    if frames > MAX_SECONDS * rate:
-        raise InputError(f"lasts {frames / rate:.1f} s; at most {MAX_SECONDS} s are read. Send the part that counts.")
-    if frames * channels > MAX_VALUES:
-        raise InputError(f"holds {frames * channels} samples in {channels} channels; at most {MAX_VALUES} are read.")
+    if frames > max_seconds * rate:
+        raise InputError(f"lasts {frames / rate:.1f} s; at most {max_seconds:g} s are read. Send the part that counts.")
+    most = round(MAX_VALUES * max(1, max_seconds / MAX_SECONDS))
+    if frames * channels > most:
+        raise InputError(f"holds {frames * channels} samples in {channels} channels; at most {most} are read.")
 
 
 def checked_sound(samples: NDArray[np.float32], rate: int) -> Sound:

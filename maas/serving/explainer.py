@@ -16,10 +16,12 @@ import numpy as np
 from maas.errors import BundleError, InputError, OverloadError
 from maas.explaining import explain
 from maas.explaining.explainer import Method
+from maas.explaining.explanation import Explanation
 from maas.runtime.codec import Codec, Features, Outputs
 from maas.serving.call import Call, PreprocessedInputs, Row, RowList, preprocessed_from
+from maas.serving.explained_prompts import ExplainedPrompts
 from maas.serving.faults import NotFiniteError, TooLargeError
-from maas.serving.repository import PredictingDeployment
+from maas.serving.repository import Deployment, GeneratingDeployment, PredictingDeployment
 
 THREADS = 2
 MOST_CALLS = 16
@@ -31,14 +33,15 @@ class ExplanationCall(Call, frozen=True, kw_only=True):
     """A call that wants explanations of its rows.
 
     Args:
-        label: whose log-odds are explained; null for the label that the model gives.
-        method: `shapley` or `occlusion`.
+        label: whose log-odds are explained; null for the label that the model gives. Of a model that generates, the
+            text whose log probability is explained; null for its own.
+        method: `shapley` or `occlusion`; null for `shapley`, and `occlusion` where the model generates.
         orders: number of random orders in which parts are left out.
         parts: largest number of parts of a row; null for what suits its kind.
     """
 
     label: str | None = None
-    method: Method = "shapley"
+    method: Method | None = None
     orders: int = 8
     parts: int | None = None
 
@@ -55,11 +58,12 @@ class Explainer:
         self._calls = 0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="explainer")
 
-    async def explanations(self, call: ExplanationCall, deployment: PredictingDeployment) -> list[dict[str, Any]]:
+    async def explanations(self, call: ExplanationCall, deployment: Deployment) -> list[dict[str, Any]]:
         """Returns an explanation for each row, ready for JSON. Cancelling it ends the work.
 
         Raises:
             InputError: a row cannot be understood or explained, or the model has no such label.
+            GenerationError: the model gives no finite logits.
             OverloadError: there is no room for another call, or for its runs.
         """
         if self._calls >= self.max_calls:
@@ -67,7 +71,13 @@ class Explainer:
                 f"{self._calls} requests of at most {self.max_calls} are being explained. Try again in a second."
             )
         loop = asyncio.get_running_loop()
-        model = QueuedModel(call, deployment, loop)
+        model: ExplainedPrompts | QueuedModel
+        if isinstance(deployment, GeneratingDeployment):
+            model = ExplainedPrompts(deployment.generator)
+        elif isinstance(deployment, PredictingDeployment):
+            model = QueuedModel(call, deployment, loop)
+        else:
+            raise TypeError(f"{type(deployment).__name__} cannot be explained.")
         self._calls += 1
         try:
             return await loop.run_in_executor(self._threads, partial(_explained, call, model))
@@ -95,6 +105,12 @@ class QueuedModel:
         self._call, self._engine, self._loop = call, deployment.engine, loop
         self._run: concurrent.futures.Future[Outputs] | None = None
         self._is_withdrawn = False
+
+    def explanation(
+        self, row: Row, /, *, label: str | None, method: Method | None, orders: int, parts: int | None
+    ) -> Explanation:
+        """Returns what each part of a row adds; arguments and errors as of `maas.explain`."""
+        return explain(self, row, label=label, method=method, orders=orders, parts=parts)
 
     def outputs(self, rows: Sequence[Row], /) -> Outputs:
         """Returns the graph's outputs for raw rows, (N, …) each.
@@ -126,10 +142,11 @@ class QueuedModel:
         return chunks[0]  # an engine of batches gives one
 
 
-def _explained(call: ExplanationCall, model: QueuedModel) -> list[dict[str, Any]]:
-    explained = partial(explain, model, label=call.label, method=call.method, orders=call.orders, parts=call.parts)
+def _explained(call: ExplanationCall, model: ExplainedPrompts | QueuedModel) -> list[dict[str, Any]]:
+    settings: dict[str, Any] = {name: getattr(call, name) for name in ("label", "method", "orders", "parts")}
+    explained = partial(model.explanation, **settings)
     records: list[dict[str, Any]] = []
-    for index, row in enumerate(_rows(call.inputs, model.processor)):
+    for index, row in enumerate(_rows(call.inputs, model)):
         try:
             records.append(explained(row).record())
         except BundleError as error:  # a kind of yours that nobody said how to explain
@@ -145,7 +162,7 @@ def _explained(call: ExplanationCall, model: QueuedModel) -> list[dict[str, Any]
     return records
 
 
-def _rows(inputs: RowList | PreprocessedInputs, processor: Codec) -> Sequence[Row]:
+def _rows(inputs: RowList | PreprocessedInputs, model: ExplainedPrompts | QueuedModel) -> Sequence[Row]:
     """Returns raw rows; those that another process preprocessed are rows themselves where nothing changes them again.
 
     Raises:
@@ -153,7 +170,9 @@ def _rows(inputs: RowList | PreprocessedInputs, processor: Codec) -> Sequence[Ro
     """
     if isinstance(inputs, RowList):
         return inputs.rows
-    return [_row_of(features, processor) for features in inputs.features]
+    if isinstance(model, ExplainedPrompts):
+        raise TypeError("Prompts are read by the model that generates, and by no other process.")
+    return [_row_of(features, model.processor) for features in inputs.features]
 
 
 def _row_of(features: Features, processor: Codec) -> Row:

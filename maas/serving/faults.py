@@ -119,8 +119,13 @@ def logged_failure(error: BaseException) -> tuple[str, str]:
     return f"The server failed; its log has more under id {identity}.", identity
 
 
-def require_rows(rows: int, most: int) -> None:
+def require_rows(rows: int, most: int, named: str = "rows") -> None:
     """Refuses a call without rows, or with more than one call may have.
+
+    Args:
+        rows: number of them.
+        most: largest number.
+        named: what they are.
 
     Raises:
         InputError: there is none.
@@ -129,4 +134,6 @@ def require_rows(rows: int, most: int) -> None:
     if not rows:
         raise InputError("No rows were given; the model needs at least one.")
     if rows > most:
-        raise TooManyRowsError(f"The request has {rows} rows; this server takes {most} at a time. Send them in parts.")
+        raise TooManyRowsError(
+            f"The request has {rows} {named}; this server takes {most} at a time. Send them in parts."
+        )

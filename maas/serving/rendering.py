@@ -8,7 +8,7 @@ from maas.runtime.codec import Outputs
 from maas.serving.call import Call
 from maas.serving.protocols.operations import Inference, Rendered, Reply, Request
 from maas.serving.reply_compression import compressed
-from maas.serving.repository import PredictingDeployment
+from maas.serving.repository import Deployment, PredictingDeployment
 
 
 def rendered_at_once(
@@ -42,7 +42,7 @@ async def rendered_in_turns(
     return await written_in_turns(operation.render(call, deployment, outputs), request, deployment)
 
 
-async def written_in_turns(rendered: Rendered, request: Request, deployment: PredictingDeployment) -> Reply:
+async def written_in_turns(rendered: Rendered, request: Request, deployment: Deployment) -> Reply:
     """Returns a reply, written in turns with other work, and compressed where the client wants that.
 
     Args:

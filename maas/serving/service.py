@@ -279,7 +279,7 @@ class Service:
             else:
                 call = operation.parse(request, snapshot)
             call = with_priority(call, request)
-            deployment = snapshot.find(call.model, call.version)
+            deployment = snapshot.find_any(call.model, call.version)
             request.version = deployment.version
             rendered = operation.render(call, deployment, await self._explainer.explanations(call, deployment))
         return await written_in_turns(rendered, request, deployment)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from maas.bounds import BatchSize, Count, NonNegative, Port, Positive, Threads, Tokens, Workers
+from maas.bounds import BatchSize, BeamCount, Count, NonNegative, Port, Positive, Threads, Tokens, Workers
 from maas.serving.observers.log_format import LogFormat
 
 
@@ -24,6 +24,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
         batch_size: the most rows in one run, instead of the bundle's.
         threads: ONNX Runtime's threads in one run, instead of the bundle's.
         cores: processors for several runs of a model at one time; null for all, divided among the workers.
+        max_beams: the most beams of a text, where a model searches for it; no more than rows in one run.
         context_length: the most tokens of a prompt and its text, where a generating model's own context is longer.
         max_queue: the most rows that may wait for a model; a request takes at most half of them.
         max_wait_s: seconds that rows may wait for a model, by how long its latest runs took; null for no limit.
@@ -52,6 +53,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     batch_size: BatchSize | None = None
     threads: Threads | None = None
     cores: Count | None = None
+    max_beams: BeamCount = 8
     context_length: Tokens | None = None
     max_queue: Count = 2048
     max_wait_s: Positive | None = None

@@ -69,6 +69,7 @@ def open_models(
         settings.max_pixels,
         settings.context_length,
         settings.cores or max(1, available_cores() // settings.workers),
+        settings.max_beams,
     )
     repository = Repository(common, observer.observe_rows, settings.max_memory_bytes)
     watcher = AliasWatcher(repository, locator, settings.watch_s if source.watches else 0, observer.observe_swap)

@@ -167,3 +167,54 @@ def _quantised(variables: dict[str, np.ndarray[Any, Any]], stored: str) -> Any:
             rows = scale.reshape(-1, *[1] * (values.ndim - 1))
             yield name, (stored, np.rint(values * rows).astype(np.int8))
             yield f"{name}_scale", ("float32", scale)
+
+
+LANGUAGES = ["en", "de", "zh"]
+STEPS = 50
+TIMED_SPECIAL = [
+    "<|endoftext|>", "<|startoftranscript|>", *(f"<|{one}|>" for one in LANGUAGES), "<|translate|>", "<|transcribe|>",
+    "<|startofprev|>", "<|notimestamps|>", *(f"<|{step * 0.02:.2f}|>" for step in range(STEPS + 1)),
+]  # fmt: skip
+
+
+def timed_tokenizer() -> Tokenizer:
+    """Returns byte-level BPE whose special tokens come last, marks of time the very last, as those of Whisper do."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=280, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+    )
+    made.train_from_iterator([" turn on the light", " the heater is off now"], trainer)
+    made.add_special_tokens([AddedToken(one, special=True) for one in TIMED_SPECIAL])
+    return made
+
+
+def save_timed(folder: Path, seed: int = 5, *, is_multilingual: bool = True) -> Path:
+    """Writes a net of random weights that writes marks of time, and knows three languages or one."""
+    numbers = timed_tokenizer()
+    ids = {one: numbers.token_to_id(one) for one in TIMED_SPECIAL}
+    end, start, plain = (ids[one] for one in ("<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"))
+    torch.manual_seed(seed)
+    made = WhisperForConditionalGeneration(
+        config(vocab_size=numbers.get_vocab_size(), max_target_positions=40, bos_token_id=end, eos_token_id=end,
+               pad_token_id=end, decoder_start_token_id=start, init_std=0.25)
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            if name.endswith("bias") or "layer_norm" in name:
+                weight.add_(0.1 * torch.randn_like(weight))
+            if "encoder_attn" in name or "encoder.layer_norm" in name:
+                weight.mul_(3.0)
+        made.model.decoder.embed_tokens.weight[plain + 1 :] *= 1.5  # times are as likely as words
+    known = {"lang_to_id": {f"<|{one}|>": ids[f"<|{one}|>"] for one in LANGUAGES},
+             "task_to_id": {one: ids[f"<|{one}|>"] for one in ("translate", "transcribe")}}  # fmt: skip
+    made.generation_config = GenerationConfig(
+        suppress_tokens=[7, 40, *(ids[one] for one in TIMED_SPECIAL[1:8])], begin_suppress_tokens=[9, end],
+        eos_token_id=end, bos_token_id=end, pad_token_id=end, decoder_start_token_id=start, max_length=40,
+        no_timestamps_token_id=plain, max_initial_timestamp_index=10, is_multilingual=is_multilingual,
+        prev_sot_token_id=ids["<|startofprev|>"], **(known if is_multilingual else {}),
+    )  # fmt: skip
+    made.save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=numbers, eos_token="<|endoftext|>").save_pretrained(folder)
+    return folder

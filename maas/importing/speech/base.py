@@ -43,6 +43,22 @@ class SpeechModel(Protocol):
         """
         ...
 
+    def spectrogram(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns what its own framework makes of a whole sound, filled up to a window at least, (M, frames)."""
+        ...
+
+    def logits_of_window(
+        self, window: NDArray[np.float32], prompt: Sequence[int], written: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Returns the logits before each token that is written, by its own framework, (T, V).
+
+        Args:
+            window: of a spectrogram, (M, 2S).
+            prompt: tokens that come before.
+            written: T tokens.
+        """
+        ...
+
 
 @runtime_checkable
 class PretrainedSpeechNet(Protocol):

@@ -17,7 +17,7 @@ from maas.importing.speech.pretrained import (
     window_s,
 )
 from maas.models.pretrained import plain_config_of
-from maas.records.manifest import Transcription
+from maas.records.manifest import TimedTranscription, Transcription
 from maas.runtime.processors.spoken_text import SpokenTextProcessor
 
 
@@ -45,7 +45,8 @@ class WhisperNet(nn.Module):
     ) -> None:
         super().__init__()
         if config is not None and settings is not None:
-            found = PretrainedWhisper(untrained_whisper(config), msgspec.convert(settings, Transcription))
+            kind = TimedTranscription if "first_time" in settings else Transcription
+            found = PretrainedWhisper(untrained_whisper(config), msgspec.convert(settings, kind))
         elif pretrained is not None:
             found = opened_whisper(pretrained, language)
         else:
@@ -95,6 +96,5 @@ def spoken_text_processor(pretrained: str | None, max_windows: Count = 20) -> Sp
         raise ConfigError(
             "processor.pretrained is missing. Set it, or model.pretrained, to a folder, package:path, or a hub id."
         )
-    return SpokenTextProcessor(
-        window_s(config_at(pretrained)), max_windows, content=speech_files_at(pretrained).tokenizer
-    )
+    files, config = speech_files_at(pretrained), config_at(pretrained)
+    return SpokenTextProcessor(window_s(config), max_windows, not files.has_times(config), content=files.tokenizer)

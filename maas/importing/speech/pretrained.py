@@ -7,23 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from maas.errors import ConfigError, one_line
 from maas.importing.saved_models import generation_config, opening
 from maas.importing.speech.ctranslate2_whisper import MODEL_FILE, read_whisper
+from maas.importing.speech.speech_files import USUAL_LATEST, SpeechFiles
 from maas.models.keyword_cnn import windowed_waves
 from maas.onnx_graphs.attention import NamedWeights
-from maas.onnx_graphs.whisper import BANDS, FRAME_SAMPLES, WAVES, WhisperShape
+from maas.onnx_graphs.whisper import BANDS, WAVES, WhisperShape
 from maas.records.manifest import Transcription
 from maas.runtime.places import holds, local_place
 from maas.runtime.processors.spoken_text import HOP, RATE
+from maas.runtime.translation.spectrograms import FRAME_SAMPLES
 
 try:
     from transformers import (
@@ -38,56 +39,6 @@ except ImportError as error:
     raise ImportError("transformers is not installed. In a checkout of maas: pip install '.[huggingface]'") from error
 
 _KIND = "a Whisper"
-MULTILINGUAL_FROM = 51865
-"""Tokens that a Whisper of many languages has at least."""
-START, END, TASK, PLAIN = "<|startoftranscript|>", "<|endoftext|>", "<|transcribe|>", "<|notimestamps|>"
-"""Texts of the tokens that a transcript begins and ends with: its text is wanted, without times."""
-
-
-class SpeechFiles(NamedTuple):
-    """What a Whisper brings beside its weights.
-
-    Args:
-        tokenizer: content of a `tokenizer.json`.
-        suppressed_tokens: ids of tokens that are never written.
-        suppressed_first: ids of tokens that are not written first.
-    """
-
-    tokenizer: str
-    suppressed_tokens: tuple[int, ...] = ()
-    suppressed_first: tuple[int, ...] = ()
-
-    def settings(self, config: WhisperConfig, language: str | None, origin: str) -> Transcription:
-        """Returns how a model writes.
-
-        At most half as many tokens are written as it has positions: the other half is for what precedes a window.
-
-        Args:
-            config: of the model.
-            language: that is spoken, such as `en`; None for a model of one language.
-            origin: what messages call the model.
-
-        Raises:
-            ConfigError: a token is missing, or the language is.
-        """
-        numbers = Tokenizer.from_str(self.tokenizer)
-        wanted = [START, PLAIN]
-        if config.vocab_size >= MULTILINGUAL_FROM:
-            if language is None:
-                raise ConfigError(f"{origin} knows many languages; set model.language, e.g. model.language=en.")
-            wanted = [START, f"<|{language}|>", TASK, PLAIN]
-        elif language not in (None, "en"):
-            raise ConfigError(f"{origin} knows English alone; model.language is {language}. Leave it out.")
-        end, *prompt = (numbers.token_to_id(one) for one in (END, *wanted))
-        if missing := [text for text, one in zip((END, *wanted), (end, *prompt), strict=True) if one is None]:
-            raise ConfigError(f"The tokenizer of {origin} has no token {missing[0]}; name a Whisper with its own.")
-        return Transcription(
-            end_token=end,
-            max_tokens=config.max_target_positions // 2,
-            prompt=tuple(prompt),
-            suppressed_tokens=self.suppressed_tokens,
-            suppressed_first=self.suppressed_first,
-        )
 
 
 @dataclass(frozen=True)
@@ -114,6 +65,7 @@ class PretrainedWhisper:
             head_size=found.d_model // found.decoder_attention_heads,
             vocabulary_size=found.vocab_size,
             frames=found.max_source_positions,
+            mels=found.num_mel_bins,
         )
 
     @cached_property
@@ -141,10 +93,31 @@ class PretrainedWhisper:
             samples: of one window.
             written: T tokens.
         """
-        prompt = self.settings.prompt
+        return self._logits(self.spectrograms(samples[None]), self.settings.prompt, written)
+
+    def spectrogram(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns what transformers makes of a whole sound, filled up to a window at least, (M, frames)."""
+        filled = np.pad(samples, (0, max(0, self.shape.samples - len(samples))))
+        made = self._extractor(filled, sampling_rate=RATE, return_tensors="np", truncation=False, padding="longest")
+        found: NDArray[np.float32] = made["input_features"][0]
+        return found
+
+    def logits_of_window(
+        self, window: NDArray[np.float32], prompt: Sequence[int], written: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Returns the logits before each token that is written, (T, V).
+
+        Args:
+            window: of a spectrogram, (M, 2S).
+            prompt: tokens that come before.
+            written: T tokens.
+        """
+        return self._logits(torch.from_numpy(window[None]), prompt, written)
+
+    def _logits(self, heard: Tensor, prompt: Sequence[int], written: Sequence[int]) -> NDArray[np.float32]:
         tokens = torch.tensor([[*prompt, *written[:-1]]])
         with torch.inference_mode():
-            found: Tensor = self.model(self.spectrograms(samples[None]), decoder_input_ids=tokens).logits[0]
+            found: Tensor = self.model(heard, decoder_input_ids=tokens).logits[0]
         return found[len(prompt) - 1 :].numpy()
 
 
@@ -179,6 +152,21 @@ def opened_whisper(place: str, language: str | None = None) -> PretrainedWhisper
         files = speech_files_at(place)
     model.train(False)
     return PretrainedWhisper(model, files.settings(model.config, language, place))
+
+
+def writes_down_speech(place: str) -> bool:
+    """Returns whether a place holds a Whisper; what cannot be opened there holds none."""
+    path = local_place(place)
+    if holds(path, MODEL_FILE):
+        return True
+    if path is not None and path.is_file():
+        return False
+    try:
+        with opening(place, _KIND):
+            found = AutoConfig.from_pretrained(str(path or place), local_files_only=path is not None)
+    except ConfigError:  # who opens the model says why
+        return False
+    return bool(found.model_type == "whisper")
 
 
 def untrained_whisper(config: Mapping[str, Any]) -> WhisperForConditionalGeneration:
@@ -228,7 +216,13 @@ def speech_files_at(place: str) -> SpeechFiles:
     if not tokenizer.is_fast:
         raise ConfigError(f"{place} has no tokenizer.json, which texts are made with; save one with its tokenizer.")
     suppressed, first = (tuple(getattr(generation, name, None) or ()) for name in SUPPRESSED)
-    return SpeechFiles(str(tokenizer.backend_tokenizer.to_str()), suppressed, first)
+    return SpeechFiles(
+        str(tokenizer.backend_tokenizer.to_str()),
+        suppressed,
+        first,
+        getattr(generation, "is_multilingual", None),
+        getattr(generation, "max_initial_timestamp_index", None) or USUAL_LATEST,
+    )
 
 
 SUPPRESSED = ("suppress_tokens", "begin_suppress_tokens")

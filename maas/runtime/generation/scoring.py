@@ -1,6 +1,6 @@
 """How likely a given text is after each of many prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +12,12 @@ from maas.runtime.generation.sampling import Floats, log_softmax
 
 
 def continuation_logprobs(
-    decoder: Decoder, prompts: Sequence[TokenIds], tokens: Sequence[int], batch_size: int
+    decoder: Decoder,
+    prompts: Sequence[TokenIds],
+    tokens: Sequence[int],
+    batch_size: int,
+    *,
+    before_run: Callable[[], object] = lambda: None,
 ) -> Floats:
     """Returns log p(token t | prompt n, tokens before t), (N, T).
 
@@ -21,6 +26,7 @@ def continuation_logprobs(
         prompts: token ids of N prompts.
         tokens: ids of the text's T tokens.
         batch_size: most prompts at a time; those of similar length go together.
+        before_run: is called before some are read; what it raises ends the work.
 
     Raises:
         GenerationError: the model gives no finite logits.
@@ -28,6 +34,7 @@ def continuation_logprobs(
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     found = np.empty((len(prompts), len(tokens)))
     for start in range(0, len(order), batch_size):
+        before_run()
         rows = order[start : start + batch_size]
         found[rows] = _read_together(decoder, [prompts[row] for row in rows], tokens)
     return found

@@ -10,6 +10,9 @@ from maas.runtime.codec import Outputs
 from maas.runtime.postprocessors.base import Postprocessor
 
 TRANSLATED_TEXT, SPOKEN_TEXT, LOG_PROBABILITY = "translation", "text", "log_probability"
+SEGMENTS, LANGUAGE, DURATION = "segments", "language", "duration"
+"""Outputs of what is said, and when: passages as objects, codes of languages, and seconds of sounds, (N,) each."""
+SEGMENT_KEYS = ("start", "end", "text")
 TOLERANCE_IN_NATS = 0.01
 """Of a log probability, from machine to machine: a sum over all tokens of a text."""
 
@@ -19,19 +22,31 @@ class TranslationPostprocessor(Postprocessor):
 
     Args:
         text: name of the output that is a text, such as `translation`; `text` is what is said in a sound.
+        has_times: whether there are passages of the text as well, and its language.
     """
 
     kind: ClassVar[str] = "translation"
     output: ClassVar[str] = LOG_PROBABILITY
 
-    def __init__(self, text: str = TRANSLATED_TEXT) -> None:
+    def __init__(self, text: str = TRANSLATED_TEXT, has_times: bool = False) -> None:
         self.text = text
+        self.has_times = has_times
 
     def predictions(self, outputs: Outputs) -> list[dict[str, Any]]:
-        """Returns a text, by its name, and `log_probability`, the sum over its tokens, for each row."""
-        return [
+        """Returns a text, by its name, and `log_probability`, the sum over its tokens, for each row; and maybe times.
+
+        `segments` are passages with `start` and `end` in seconds and `text`.
+        """
+        found = [
             {self.text: text, LOG_PROBABILITY: value}
             for text, value in zip(outputs[self.text].tolist(), outputs[LOG_PROBABILITY].tolist(), strict=True)
+        ]
+        if not self.has_times:
+            return found
+        more = zip(outputs[LANGUAGE].tolist(), outputs[SEGMENTS].tolist(), strict=True)
+        return [
+            {**one, LANGUAGE: language, SEGMENTS: [{key: part[key] for key in SEGMENT_KEYS} for part in segments]}
+            for one, (language, segments) in zip(found, more, strict=True)
         ]
 
     def tensors(self, outputs: Outputs) -> dict[str, NDArray[Any]]:
@@ -53,4 +68,5 @@ class TranslationPostprocessor(Postprocessor):
 
     def record(self) -> dict[str, Any]:
         """Kind, and the name of the text where it is no translation."""
-        return {"kind": self.kind, **({} if self.text == TRANSLATED_TEXT else {"text": self.text})}
+        text = {} if self.text == TRANSLATED_TEXT else {"text": self.text}
+        return {"kind": self.kind, **text, **({"has_times": True} if self.has_times else {})}

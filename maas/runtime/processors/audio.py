@@ -15,7 +15,7 @@ from maas.records.signature import TensorSpec
 from maas.runtime.codec import Features
 from maas.runtime.contents import content_of, row_name
 from maas.runtime.processors.base import Array, SingleArrayProcessor, nesting
-from maas.runtime.sounds import MAX_CHANNELS, MAX_VALUES, Sound, read_sound, require_rate, sound_of
+from maas.runtime.sounds import MAX_CHANNELS, MAX_SECONDS, MAX_VALUES, Sound, read_sound, require_rate, sound_of
 
 SOUND_FORMS = (
     "a sound: the bytes of a WAV or FLAC file or their base64 text, a path, samples, or {'samples': …, 'rate': Hz}"
@@ -44,6 +44,9 @@ class AudioProcessor(SingleArrayProcessor):
     input_name: ClassVar[str] = "audio"
     feature: ClassVar[str] = "samples"
     media_types: ClassVar[tuple[str, ...]] = ("audio/wav", "audio/x-wav", "audio/flac", "audio/ogg")
+
+    longest_s: float = MAX_SECONDS
+    """Of a sound that is read."""
 
     def __init__(self, rate: Count = 16000, seconds: Positive = 1.0) -> None:
         if rate * seconds > MAX_VALUES:
@@ -76,12 +79,12 @@ class AudioProcessor(SingleArrayProcessor):
 
     def _sound(self, row: object) -> Sound:
         if isinstance(row, np.ndarray | list | tuple):
-            return sound_of(row, self.rate)
+            return sound_of(row, self.rate, self.longest_s)
         if isinstance(row, dict):
             if set(row) != {"samples", "rate"}:
                 raise InputError(f"has the keys {sorted(map(str, row))}; the model takes {SOUND_FORMS}.")
-            return sound_of(row["samples"], require_rate(row["rate"]))
-        return read_sound(content_of(row, SOUND_FORMS))
+            return sound_of(row["samples"], require_rate(row["rate"]), self.longest_s)
+        return read_sound(content_of(row, SOUND_FORMS), self.longest_s)
 
     def _resampled(self, sound: Sound) -> Array:
         if sound.rate == self.rate:

@@ -27,7 +27,8 @@ class Processor(ABC):
 
     A processor is built from its settings, fitted on training inputs where it learns something, and saved with the
     model. `input_name` is what callers call a row; a request body of one of the `media_types` is one row as it stands.
-    `row_keys` are keys of a row that may stand in a body of JSON beside that name, or without it.
+    `row_keys` are keys of a row that may stand in a body of JSON beside that name, or, where `is_input_optional`,
+    without it.
     """
 
     kind: ClassVar[str]
@@ -35,6 +36,7 @@ class Processor(ABC):
     input_name: ClassVar[str]
     media_types: ClassVar[tuple[str, ...]] = ()
     row_keys: ClassVar[tuple[str, ...]] = ()
+    is_input_optional: ClassVar[bool] = False
     max_pixels: int | None = None
     """The largest picture that is decoded, where rows hold pictures; null for as large as can be."""
 
@@ -58,6 +60,10 @@ class Processor(ABC):
     def bucket(self, features: Features) -> int:
         """Returns the padded size of a row; rows of equal size share a batch."""
 
+    def slots(self, features: Features) -> int:
+        """Returns how many rows of a run a row counts as: one."""
+        return 1
+
     @abstractmethod
     def batch(self, features: Sequence[Features]) -> ModelInputs:
         """Returns the graph's inputs for a batch, the batch axis first."""
@@ -75,6 +81,11 @@ class Processor(ABC):
     @abstractmethod
     def row_schema(self) -> dict[str, Any]:
         """The JSON Schema of one raw row."""
+
+    @property
+    def row_key_schemas(self) -> dict[str, Any]:
+        """The JSON Schema of each of `row_keys`."""
+        return {}
 
     @property
     def rows_rule(self) -> str:

@@ -61,6 +61,7 @@ class ItemsProcessor(Processor):
     modality: ClassVar[str] = "history"
     input_name: ClassVar[str] = "items"
     row_keys: ClassVar[tuple[str, ...]] = ("user", "top_k", "exclude_seen")
+    is_input_optional: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -133,15 +134,19 @@ class ItemsProcessor(Processor):
     def row_schema(self) -> dict[str, Any]:
         """A list of items, or an object with items, a user, or both."""
         items = {"type": "array", "items": {"type": ["string", "integer"]}, "maxItems": MOST_ROW_ITEMS}
-        properties = {
-            "items": items,
+        properties = {"items": items, **self.row_key_schemas}
+        either = [{"required": ["items"]}, {"required": ["user"]}]
+        named = {"type": "object", "properties": properties, "anyOf": either, "additionalProperties": False}
+        return {"anyOf": [items, named]}
+
+    @property
+    def row_key_schemas(self) -> dict[str, Any]:
+        """A user, and how its items are ranked."""
+        return {
             "user": {"type": ["string", "integer"]},
             "top_k": {"type": "integer", "minimum": 1, "maximum": MOST_RANKED},
             "exclude_seen": {"type": "boolean"},
         }
-        either = [{"required": ["items"]}, {"required": ["user"]}]
-        named = {"type": "object", "properties": properties, "anyOf": either, "additionalProperties": False}
-        return {"anyOf": [items, named]}
 
     @property
     def rows_rule(self) -> str:

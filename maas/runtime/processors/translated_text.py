@@ -10,10 +10,11 @@ from maas.errors import InputError
 from maas.runtime.codec import Features
 from maas.runtime.processors.base import Array
 from maas.runtime.processors.generative_text import GenerativeTextProcessor
+from maas.runtime.processors.searched_rows import SearchedRows
 from maas.runtime.texts import CHARACTERS_A_TOKEN
 
 
-class TranslatedTextProcessor(GenerativeTextProcessor):
+class TranslatedTextProcessor(SearchedRows, GenerativeTextProcessor):
     """Tokenises both sides of a pair alike and without loss; a text that is too long is refused, and never cut.
 
     Token 0 begins a text, ends what is made of it, and pads. Byte pairs are joined within words; each Han character
@@ -52,8 +53,8 @@ class TranslatedTextProcessor(GenerativeTextProcessor):
         return f"the model takes {self.max_tokens} tokens, the beginning among them. Give shorter texts."
 
     def batch(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
-        """Returns `{"source": int64 (N, S)}`, padded at the end by token 0."""
-        return {"source": super().batch(features)["tokens"]}
+        """Returns `{"source": int64 (N, S)}`, padded at the end by token 0, and what rows want of the search."""
+        return {"source": super().batch(features)["tokens"], **self.searched(features)}
 
     @property
     def dynamic_axes(self) -> dict[str, dict[int, str]]:

@@ -7,14 +7,16 @@ of `length_penalty` as their score. A text is done once no beam can exceed its b
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maas.records.manifest import Translation
-from maas.runtime.codec import ModelInputs
+from maas.records.manifest import TimedTranscription, Translation
+from maas.runtime.codec import IsWanted, ModelInputs, always_wanted
 from maas.runtime.generation.sampling import log_softmax
 from maas.runtime.translation.graphs import TranslationGraphs, Writing, count_of
+from maas.runtime.translation.times import bar_times_
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,20 @@ class Beams:
             raise ValueError("No hypothesis has ended.")
         return self._finished
 
+    def give_up(self) -> None:
+        """Follows none any more: nobody wants the text, which is then empty or the best so far."""
+        self._beams = []
+        self._finished = self._finished or Hypothesis((), 0.0)
+
+    def bar_(self, logits: NDArray[np.float32]) -> None:
+        """Makes tokens impossible that may not follow.
+
+        Args:
+            logits: after each beam, (beams, vocabulary).
+        """
+        for beam, row in zip(self._beams, logits, strict=False):
+            bar_(row, beam.tokens, self._settings)
+
     def advance(self, logs: NDArray[np.float64]) -> list[tuple[int, int]]:
         """Adds a token to each beam.
 
@@ -68,6 +84,8 @@ class Beams:
             For each beam that stays, the number of the one that it continues, and its new token; none once the text is
             done.
         """
+        if not self._beams:
+            return []
         count, end = self._settings.num_beams, self._settings.end_token
         totals = np.array([beam.log_probability for beam in self._beams])[:, None] + logs
         kept: list[tuple[int, int]] = []
@@ -99,22 +117,57 @@ class Beams:
         return max(beam.score(power, most) for beam in self._beams) <= self._finished.score(power)
 
 
-def best_texts(graphs: TranslationGraphs, given: ModelInputs, settings: Translation) -> list[Hypothesis]:
+def bar_(logits: NDArray[np.float32], written: Sequence[int], settings: Translation) -> None:
+    """Makes tokens impossible, −∞, that may not follow in a text.
+
+    Args:
+        logits: (vocabulary,).
+        written: tokens of the text so far.
+        settings: of the text.
+    """
+    logits[settings.barred(is_first=not written)] = -np.inf
+    if isinstance(settings, TimedTranscription):
+        bar_times_(logits, written, settings)
+
+
+def barred(logits: NDArray[np.float32], tokens: Sequence[int], settings: Translation) -> NDArray[np.float32]:
+    """Returns the logits before each token of a text, (T, vocabulary), −∞ for those that may not be written there.
+
+    Args:
+        logits: (T, vocabulary).
+        tokens: of the text; T.
+        settings: of the text.
+    """
+    found = logits.copy()
+    for place in range(len(tokens)):
+        bar_(found[place], tokens[:place], settings)
+    return found
+
+
+def best_texts(
+    graphs: TranslationGraphs,
+    given: ModelInputs,
+    settings: Translation | Sequence[Translation],
+    is_wanted: IsWanted = always_wanted,
+) -> list[Hypothesis]:
     """Returns what is written for each row that is read; each is the text that it would be alone, up to rounding.
 
     Args:
         graphs: of the model.
         given: inputs of the graph that reads, (N, …) each.
-        settings: of all of them.
+        settings: of all of them, or of each; all are given as many first tokens.
+        is_wanted: whether a row's text is; what is not is no longer followed after the step that runs.
     """
-    texts = [Beams(settings) for _ in range(count_of(given))]
-    rows = np.arange(len(texts))  # of each beam, the text that it belongs to
-    logits, progress = first_logits(graphs, graphs.read(given), settings)
-    is_first = True
+    count = count_of(given)
+    each = [settings] * count if isinstance(settings, Translation) else list(settings)
+    texts = [Beams(one) for one in each]
+    rows = np.arange(count)  # of each beam, the text that it belongs to
+    logits, progress = first_logits(graphs, graphs.read(given), each)
     while True:
-        logits[:, settings.barred(is_first=is_first)] = -np.inf
-        chosen = _advanced(texts, rows, log_softmax(logits))
-        is_first = False
+        for number in np.unique(rows).tolist():
+            if not is_wanted(number):
+                texts[number].give_up()
+        chosen = _advanced(texts, rows, logits)
         if not len(chosen):
             return [text.best for text in texts]
         parents, tokens = chosen.T
@@ -125,28 +178,28 @@ def best_texts(graphs: TranslationGraphs, given: ModelInputs, settings: Translat
 
 
 def first_logits(
-    graphs: TranslationGraphs, progress: Writing, settings: Translation
+    graphs: TranslationGraphs, progress: Writing, settings: Sequence[Translation]
 ) -> tuple[NDArray[np.float32], Writing]:
     """Returns the logits of the first token of each text, (N, V), and the texts with what every one begins with.
 
     Args:
         graphs: of the model.
         progress: N texts of which nothing is written.
-        settings: of all of them.
+        settings: of each.
     """
-    count = count_of(progress.memory)
-    for token in settings.first_tokens:
-        logits, progress = graphs.step(progress, np.full(count, token, np.int64))
+    for tokens in zip(*(one.first_tokens for one in settings), strict=True):
+        logits, progress = graphs.step(progress, np.array(tokens, np.int64))
     return logits, progress
 
 
-def _advanced(texts: Sequence[Beams], rows: NDArray[np.int64], logs: NDArray[np.float64]) -> NDArray[np.int64]:
+def _advanced(texts: Sequence[Beams], rows: NDArray[np.int64], logits: NDArray[np.float32]) -> NDArray[np.int64]:
     """Returns the row that each beam continues and its new token, (beams, 2), those of one text side by side."""
-    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    parts = [*pairwise([*np.flatnonzero(np.diff(rows, prepend=-1)).tolist(), len(rows)])]
+    for start, end in parts:
+        texts[rows[start]].bar_(logits[start:end])
+    logs = log_softmax(logits)
     found = [
-        (start + parent, token)
-        for start, part in zip(starts.tolist(), np.split(logs, starts[1:]), strict=True)
-        for parent, token in texts[rows[start]].advance(part)
+        (start + parent, token) for start, end in parts for parent, token in texts[rows[start]].advance(logs[start:end])
     ]
     return np.array(found, np.int64).reshape(-1, 2)
 

@@ -165,6 +165,7 @@ class BatchEngine:
         self._admit(call, rows)
         try:
             features = await self._preprocessed(call)
+            rows = self._admit_slots(call, features)
             batches = [[0]] if rows == 1 else list(self._predictor.batches(features))
             parts = CallOutcome(len(batches))
             jobs = [
@@ -198,6 +199,14 @@ class BatchEngine:
         self._jobs.admit(rows, call.priority)
         self._calls += 1
 
+    def _admit_slots(self, call: Call, features: Sequence[Features]) -> int:
+        """Admits what rows take beyond a place for each, and returns how many places they have."""
+        rows, slots = len(features), self._slots(features)
+        if slots > rows:
+            require_rows(slots, self.max_rows, "rows, each counted as often as it has beams")
+            self._jobs.admit(slots - rows, call.priority)
+        return slots
+
     def _require_open(self, call: Call) -> None:
         if self._is_draining:
             raise OverloadError(f"Model {call.model!r} is being replaced. Try again in a second.")
@@ -206,7 +215,7 @@ class BatchEngine:
         """Withdraws those of a call's jobs that have not run, and frees the room that their rows take in the queue."""
         for job in jobs:
             job.is_withdrawn = True
-            rows -= 0 if job.is_waiting else len(job.features)
+            rows -= 0 if job.is_waiting else job.slots
         self._end_call(rows)
 
     def _end_call(self, rows: int) -> None:
@@ -218,7 +227,12 @@ class BatchEngine:
             self._idle.set()
 
     def _job(self, features: list[Features], deliver: Deliver) -> Job:
-        return Job(features, self._predictor.processor.bucket(features[0]), deliver)
+        processor = self._predictor.processor
+        return Job(features, processor.bucket(features[0]), self._slots(features), deliver)
+
+    def _slots(self, features: Sequence[Features]) -> int:
+        processor = self._predictor.processor
+        return sum(map(processor.slots, features)) if processor.row_keys else len(features)
 
 
 class _OneChunk:

@@ -21,6 +21,7 @@ class Job(msgspec.Struct, eq=False):
     Args:
         features: preprocessed rows.
         bucket: padded size of the rows; only jobs of one bucket share a run.
+        slots: how many rows of a run they count as.
         deliver: receives the outputs once, unless the job is withdrawn.
         is_waiting: whether the job is in no run yet.
         is_withdrawn: whether nobody wants the outputs any more; then it is never run.
@@ -28,6 +29,7 @@ class Job(msgspec.Struct, eq=False):
 
     features: Sequence[Features]
     bucket: int
+    slots: int
     deliver: Deliver
     is_waiting: bool = True
     is_withdrawn: bool = False
@@ -89,7 +91,7 @@ class JobQueue:
     def pass_through(self, job: Job) -> None:
         """Lets a job run at once that finds none waiting; its rows were admitted before."""
         job.is_waiting = False
-        self.waiting_rows -= len(job.features)
+        self.waiting_rows -= job.slots
 
     def take(self, most_rows: int | None = None) -> list[Job]:
         """Returns the job whose turn it is and those of its bucket that follow, as long as they fit into one run.
@@ -120,9 +122,9 @@ class JobQueue:
         return [self._by_priority[priority] for priority in (first, *(one for one in order if one != first))]
 
 
-def rows_in(jobs: Sequence[Job]) -> int:
-    """Returns the number of rows of some jobs."""
-    return len(jobs[0].features) if len(jobs) == 1 else sum([len(job.features) for job in jobs])
+def slots_in(jobs: Sequence[Job]) -> int:
+    """Returns how many rows of a run some jobs count as."""
+    return jobs[0].slots if len(jobs) == 1 else sum([job.slots for job in jobs])
 
 
 def _fill(jobs: list[Job], rows: int, waiting: deque[Job], most_rows: int) -> int:
@@ -135,10 +137,10 @@ def _fill(jobs: list[Job], rows: int, waiting: deque[Job], most_rows: int) -> in
         if jobs and job.bucket != jobs[0].bucket:
             left.append(job)
             continue
-        if jobs and rows + len(job.features) > most_rows:
+        if jobs and rows + job.slots > most_rows:
             left.append(job)
             break
-        rows += len(job.features)
+        rows += job.slots
         job.is_waiting = False
         jobs.append(job)
     waiting.extendleft(reversed(left))

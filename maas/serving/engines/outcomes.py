@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from maas.runtime.codec import Features, Outputs
+from maas.runtime.codec import Features, Outputs, WantedRows
 from maas.serving.engines.jobs import Job
 from maas.serving.executors import Result
 
@@ -57,24 +57,35 @@ def each_by_itself(
     return [outcome for item in items for outcome in each_by_itself(work, [item])]
 
 
-def outcomes_of(run: ModelRun, jobs: Sequence[Job]) -> Sequence[Outputs | Exception]:
+def outcomes_of(run: ModelRun, jobs: Sequence[Job], *, may_stop: bool = False) -> Sequence[Outputs | Exception]:
     """Runs jobs together; if that fails and there are several, runs each by itself.
+
+    Args:
+        run: runs rows.
+        jobs: one or more.
+        may_stop: whether a run leaves rows out of jobs that are withdrawn while it goes on.
 
     Returns:
         For each job its outputs, or the exception that it raised.
     """
-    return each_by_itself(partial(_parts_of_run, run), jobs)
+    return each_by_itself(partial(_parts_of_run, run, may_stop), jobs)
 
 
-def _parts_of_run(run: ModelRun, jobs: Sequence[Job]) -> Sequence[Outputs]:
+def _parts_of_run(run: ModelRun, may_stop: bool, jobs: Sequence[Job]) -> Sequence[Outputs]:
+    rows = jobs[0].features if len(jobs) == 1 else [row for job in jobs for row in job.features]
+    outputs = run(_wanted_rows(rows, jobs) if may_stop else rows)
     if len(jobs) == 1:
-        return [run(jobs[0].features)]
+        return [outputs]
     sizes = [len(job.features) for job in jobs]
-    outputs = run([row for job in jobs for row in job.features])
     return [
         {name: array[end - size : end] for name, array in outputs.items()}
         for size, end in zip(sizes, accumulate(sizes), strict=True)
     ]
+
+
+def _wanted_rows(rows: Sequence[Features], jobs: Sequence[Job]) -> WantedRows:
+    owners = [job for job in jobs for _ in job.features]
+    return WantedRows(rows, lambda row: not owners[row].is_withdrawn)
 
 
 def hand_over(jobs: Sequence[Job], outcomes: Sequence[Outputs | Exception]) -> None:

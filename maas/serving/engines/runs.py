@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from maas.runtime.model import Predictor
+from maas.runtime.model import Predictor, Search
 from maas.serving.costs import Costs, size_of
-from maas.serving.engines.jobs import Job, JobQueue, rows_in
+from maas.serving.engines.jobs import Job, JobQueue, slots_in
 from maas.serving.engines.outcomes import ModelRun, hand_over, outcomes_of
 from maas.serving.engines.small_calls import SmallCalls
 from maas.serving.executors import INLINE_BELOW_S, Cores, ThreadExecutor
@@ -45,6 +45,7 @@ class RunScheduler:
         self._costs, self._cores = costs, cores
         self._jobs, self._small = jobs, small
         self._is_inline = costs.is_inline
+        self._may_stop = isinstance(predictor.graph, Search)
         self._most_runs = runs_at_one_time(predictor, costs, cores)
         self._threads = ThreadExecutor("model", self._most_runs)
         self._workers: set[asyncio.Task[None]] = set()
@@ -91,7 +92,7 @@ class RunScheduler:
                 self._start_worker(jobs)
                 continue
             start = start or time.perf_counter()
-            hand_over(jobs, outcomes_of(self.run, jobs))
+            hand_over(jobs, outcomes_of(self.run, jobs, may_stop=self._may_stop))
             if not self._small and self._jobs.is_empty:
                 return
             if time.perf_counter() - start > INLINE_BELOW_S:
@@ -100,7 +101,7 @@ class RunScheduler:
 
     def _start_worker(self, jobs: list[Job]) -> None:
         self._running += 1
-        self._running_rows += rows_in(jobs)
+        self._running_rows += slots_in(jobs)
         self._cores.take(self._threads_of_run)
         worker = asyncio.get_running_loop().create_task(self._work(jobs))
         self._workers.add(worker)
@@ -116,11 +117,11 @@ class RunScheduler:
     async def _work(self, jobs: list[Job]) -> None:
         """Runs jobs, then those that came meanwhile."""
         while jobs:
-            hand_over(jobs, await self._threads.run(partial(outcomes_of, self.run, jobs)))
-            self._running_rows -= rows_in(jobs)
+            hand_over(jobs, await self._threads.run(partial(outcomes_of, self.run, jobs, may_stop=self._may_stop)))
+            self._running_rows -= slots_in(jobs)
             is_others_turn = self._running > 1 and self._cores.is_overfull
             jobs = [] if is_others_turn else self._next_jobs()
-            self._running_rows += rows_in(jobs)
+            self._running_rows += slots_in(jobs)
             if not self._jobs.is_empty:
                 self.schedule()
         self._running -= 1
@@ -152,7 +153,7 @@ class RunScheduler:
             self._jobs.put(jobs)
             jobs = self._jobs.take(self._most_rows)
         if jobs:
-            self.observe(rows_in(jobs))
+            self.observe(slots_in(jobs))
         return jobs
 
 

@@ -157,7 +157,8 @@ class SmallCalls:
 
     def _job(self, calls: Sequence[AnySmallCall], features: Sequence[Features]) -> Job:
         """Returns the job of calls whose rows are of one bucket."""
-        return Job(features, self._processor.bucket(features[0]), partial(self._deliver, calls, features))
+        bucket = self._processor.bucket(features[0])
+        return Job(features, bucket, len(features), partial(self._deliver, calls, features))
 
     def _deliver(
         self, calls: Sequence[AnySmallCall], features: Sequence[Features], outcome: Outputs | Exception

@@ -29,6 +29,7 @@ class ModelRecord(msgspec.Struct, frozen=True):
         folder: its bundle.
         max_rows: largest number of rows in a call.
         max_pixels: largest picture that is decoded; null for as large as can be.
+        max_beams: most beams of a text; null where the model searches for none.
         bound: of bodies for it; null where a row may have any size.
     """
 
@@ -37,6 +38,7 @@ class ModelRecord(msgspec.Struct, frozen=True):
     folder: str
     max_rows: int
     max_pixels: int | None
+    max_beams: int | None
     bound: BodyBound | None
 
 

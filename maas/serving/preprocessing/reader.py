@@ -232,6 +232,7 @@ def _record(deployment: PredictingDeployment) -> ModelRecord:
         str(deployment.bundle.folder.resolve()),
         deployment.engine.max_rows,
         deployment.processor.max_pixels,
+        getattr(deployment.processor, "max_beams", None),
         body_bound(deployment),
     )
 

@@ -47,6 +47,8 @@ class UnopenedDeployment(PredictingDeployment):
         """Reads raw rows."""
         processor = load_processor(self.bundle.manifest.processor, self.bundle.folder / "assets")
         processor.max_pixels = self._record.max_pixels
+        if self._record.max_beams is not None:
+            vars(processor)["max_beams"] = self._record.max_beams
         return processor
 
     @cached_property

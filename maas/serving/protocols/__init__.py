@@ -48,7 +48,7 @@ PROTOCOLS = (
     Protocol(health_operations, ("/healthz", "/livez", "/readyz"), is_for_texts=True),
     Protocol(rest_operations, ("/v1/*", "/predict")),
     Protocol(predictions_operations, ("/v1/predictions", "/v1/scores")),
-    _imported("protocols.explanations", "explanations_operations", "/v1/explanations"),
+    _imported("protocols.explanations", "explanations_operations", "/v1/explanations", is_for_texts=True),
     _imported("protocols.row_schemas", "row_schemas_operations", "/v1/schema", is_for_texts=True),
     _imported("protocols.models", "models_operations", "/v1/models", "/v1/models/*", is_for_texts=True),
     _imported(

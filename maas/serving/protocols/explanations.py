@@ -4,6 +4,9 @@
 
 `inputs` is one row or a list of up to four. A file of a picture or a sound may be the whole body; then the query has
 what else is wanted. An explanation takes hundreds of runs of the model, which wait like those of any other request.
+
+Of a model that generates texts, a row is a prompt, or the messages of a conversation, and `label` the text after it
+whose log probability is explained; the model's own where it is left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +22,7 @@ from maas.serving.examples import example_text
 from maas.serving.explainer import ExplanationCall
 from maas.serving.faults import UnreadableError, require_rows
 from maas.serving.protocols.bodies import decode, encode, is_large_file, refuse_files
-from maas.serving.protocols.operation_documents import Content, OperationDocument, QueryParameter
+from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument, QueryParameter
 from maas.serving.protocols.operations import AnyOperation, Explaining, Rendered, Request
 from maas.serving.protocols.parameters import (
     MODEL_PROPERTIES,
@@ -29,7 +32,7 @@ from maas.serving.protocols.parameters import (
     whole_number,
 )
 from maas.serving.protocols.schemas import object_schema, require_body_size, served_row_schema
-from maas.serving.repository import PredictingDeployment, Snapshot
+from maas.serving.repository import Deployment, GeneratingDeployment, PredictingDeployment, Snapshot
 
 MOST_ROWS, MOST_ORDERS, MOST_PARTS = 4, 16, 64
 _OrderLimits, _PartLimits = Meta(ge=1, le=MOST_ORDERS), Meta(ge=1, le=MOST_PARTS)
@@ -43,7 +46,7 @@ class ExplanationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What may be wanted of an explanation, in the body or the query.
 
     Args:
-        label: whose log-odds are explained.
+        label: whose log-odds are explained, or the text whose log probability is.
         method: how parts are left out.
         orders: number of random orders in which they are.
         parts: largest number of them.
@@ -94,25 +97,28 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
 
     def is_large(self, request: Request, snapshot: Snapshot) -> bool:
         """Whether a request is large; a file may have more bytes than JSON, as its decoder lets others work."""
-        processor = chosen_deployment(request, snapshot, snapshot.first, None, None)[0].processor
+        named = explained_deployment(request, snapshot, None, None)[0]
+        if not isinstance(named, PredictingDeployment):
+            return False
+        processor = named.processor
         is_file = request.media_type in processor.media_types
         return is_large_file(request.body, processor) if is_file else super().is_large(request, snapshot)
 
     def parse(self, request: Request, snapshot: Snapshot) -> ExplanationCall:
         """Returns a call with the rows, or with the file that the body is."""
         queried = _queried(request)
-        named, wanted = chosen_deployment(request, snapshot, snapshot.first, None, None)
-        if request.media_type in named.processor.media_types:
-            return _call(named, wanted, [request.body], request, queried)
-        refuse_files(request.media_type, named.processor)
+        named, wanted = explained_deployment(request, snapshot, None, None)
+        if isinstance(named, PredictingDeployment):
+            if request.media_type in named.processor.media_types:
+                return _call(named, wanted, [request.body], request, queried)
+            refuse_files(request.media_type, named.processor)
         require_body_size(request.body, snapshot.predicting)
-        body = _read(request, snapshot.first)
-        found, wanted = chosen_deployment(request, snapshot, snapshot.first, body.model, body.version)
-        rows = body.inputs if found.processor.is_many(body.inputs) and isinstance(body.inputs, list) else [body.inputs]
-        return _call(found, wanted, rows, request, body, queried)
+        body = _read(request, snapshot.default)
+        found, wanted = explained_deployment(request, snapshot, body.model, body.version)
+        return _call(found, wanted, _rows_of(found, body.inputs), request, body, queried)
 
     def render(
-        self, call: ExplanationCall, deployment: PredictingDeployment, explanations: Sequence[Mapping[str, Any]]
+        self, call: ExplanationCall, deployment: Deployment, explanations: Sequence[Mapping[str, Any]]
     ) -> Rendered:
         """Returns the explanations, and whose they are."""
         head = {"model": deployment.name, "version": deployment.version}
@@ -120,9 +126,8 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
 
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model."""
-        first = snapshot.first
-        row, labels = served_row_schema(first), list(first.postprocessor.labels)
-        label = {"label": {"type": ["string", "null"], "enum": [*labels, None]}} if labels else {}
+        first = snapshot.default
+        row, label = _row_schema(first), _label_schema(first)
         properties = {
             "inputs": {"anyOf": [row, {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": row}]},
             **MODEL_PROPERTIES,
@@ -134,10 +139,24 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
         schema = {"type": "object", "required": ["inputs"], "properties": properties, "additionalProperties": False}
         return OperationDocument(
             Content(_reply_schema(), _example_reply(first)),
-            Content(schema, {"inputs": first.bundle.golden.inputs[0]}),
-            files=first.processor.media_types,
+            Content(schema, _example(first)),
+            files=first.processor.media_types if isinstance(first, PredictingDeployment) else (),
             query=MODEL_QUERY + _label_query(snapshot) + _QUERY,
         )
+
+
+def _row_schema(deployment: Deployment) -> JsonSchema:
+    if isinstance(deployment, PredictingDeployment):
+        return served_row_schema(deployment)
+    return {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "object"}}]}
+
+
+def _label_schema(deployment: Deployment) -> dict[str, object]:
+    """Returns the schema of the key that says what is explained, where a model has a choice."""
+    if not isinstance(deployment, PredictingDeployment):
+        return {"label": {"type": ["string", "null"]}}
+    labels = deployment.postprocessor.labels
+    return {"label": {"type": ["string", "null"], "enum": [*labels, None]}} if labels else {}
 
 
 _QUERY = (
@@ -151,6 +170,34 @@ _QUERY = (
 )
 
 
+def explained_deployment(
+    request: Request, snapshot: Snapshot, model: str | None, version: VersionName | None
+) -> tuple[Deployment, str | None]:
+    """Returns the deployment that a request names, whatever it does, and the version that it wants.
+
+    Raises:
+        UnknownModelError: it is not served.
+        InputError: the version is a fraction.
+    """
+    first, name = snapshot.default, model or request.query.get("model")
+    if isinstance(first, PredictingDeployment) and (name is None or name in snapshot.by_name):
+        return chosen_deployment(request, snapshot, first, model, version)
+    wanted = request.query.get("version") if version is None else version
+    text = None if wanted is None else str(whole_number("version", wanted) if isinstance(wanted, float) else wanted)
+    found = snapshot.find_any(name or first.name, text)
+    request.model = found.name
+    return found, text
+
+
+def _rows_of(deployment: Deployment, inputs: object) -> Sequence[object]:
+    """Returns the rows that a body holds: one, or several. Messages are one prompt, a list of such lists several."""
+    if isinstance(deployment, PredictingDeployment):
+        is_many = deployment.processor.is_many(inputs)
+    else:
+        is_many = isinstance(inputs, list) and not any(isinstance(one, dict) for one in inputs)
+    return inputs if is_many and isinstance(inputs, list) else [inputs]
+
+
 def _label_query(snapshot: Snapshot) -> tuple[QueryParameter, ...]:
     """Returns the parameter that names a label of any of the models, where they have some."""
     labels = dict.fromkeys(label for one in snapshot.predicting for label in one.postprocessor.labels)
@@ -160,7 +207,7 @@ def _label_query(snapshot: Snapshot) -> tuple[QueryParameter, ...]:
 
 
 def _call(
-    deployment: PredictingDeployment,
+    deployment: Deployment,
     version: str | None,
     rows: Sequence[object],
     request: Request,
@@ -191,12 +238,18 @@ def _queried(request: Request) -> ExplanationSettings:
     return ExplanationSettings(**found)
 
 
-def _read(request: Request, first: PredictingDeployment) -> ExplanationsRequest:
+def _read(request: Request, first: Deployment) -> ExplanationsRequest:
     try:
         return decode(_DECODER, request.body)
     except UnreadableError as error:
-        example = example_text({"inputs": first.bundle.golden.inputs[0]})
-        raise UnreadableError(f"{error} like {example}") from None
+        raise UnreadableError(f"{error} like {example_text(_example(first))}") from None
+
+
+def _example(deployment: Deployment) -> dict[str, object]:
+    """Returns the body of a request for a deployment."""
+    if isinstance(deployment, GeneratingDeployment):
+        return {"inputs": deployment.example_prompts[0]}
+    return {"inputs": deployment.bundle.golden.inputs[0]}
 
 
 def _reply_schema() -> dict[str, object]:
@@ -219,8 +272,14 @@ def _reply_schema() -> dict[str, object]:
     return object_schema(model=text, version=text, explanations={"type": "array", "items": explanation})
 
 
-def _example_reply(deployment: PredictingDeployment) -> dict[str, object]:
+def _example_reply(deployment: Deployment) -> dict[str, object]:
     """Returns a reply of the right form; its numbers are made up, as the document runs no model."""
+    head = {"model": deployment.name, "version": deployment.version}
+    if not isinstance(deployment, PredictingDeployment):
+        part = {"name": "France", "place": [15, 21], "attribution": 2.5}
+        one = {"name": "prompt", "kind": "words", "seen": None, "parts": [part]}
+        numbers = {"quantity": "log-probability", "label": "' Paris'", "value": -0.5, "baseline": -4.0}
+        return {**head, "explanations": [{**numbers, "inputs": [one]}]}
     labels = deployment.postprocessor.labels
     part = {"name": "…", "place": [0, 1], "attribution": 0.75}
     shown = {"name": deployment.processor.input_name, "kind": "whole", "seen": None, "parts": [part]}
@@ -231,4 +290,4 @@ def _example_reply(deployment: PredictingDeployment) -> dict[str, object]:
         "baseline": 0.25,
         "inputs": [shown],
     }
-    return {"model": deployment.name, "version": deployment.version, "explanations": [explanation]}
+    return {**head, "explanations": [explanation]}

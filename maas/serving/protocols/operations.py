@@ -15,7 +15,7 @@ from maas.runtime.codec import Outputs
 from maas.serving.call import Call, GenerationCall, TextChunk
 from maas.serving.protocols.operation_documents import OperationDocument
 from maas.serving.protocols.streaming import StreamedReply, TextEvents
-from maas.serving.repository import GeneratingDeployment, PredictingDeployment, Snapshot
+from maas.serving.repository import Deployment, GeneratingDeployment, PredictingDeployment, Snapshot
 
 Metadata: TypeAlias = Mapping[bytes, bytes]
 """Values by name in lower case; of what was sent several times, the values joined by commas (RFC 9110, section 5.3)."""
@@ -241,7 +241,7 @@ class Explaining(ModelOperation[C]):
     """An operation that a model runs many times for, with parts of its rows left out."""
 
     @abstractmethod
-    def render(self, call: C, deployment: PredictingDeployment, explanations: Sequence[Mapping[str, Any]]) -> Rendered:
+    def render(self, call: C, deployment: Deployment, explanations: Sequence[Mapping[str, Any]]) -> Rendered:
         """Returns the reply to a call.
 
         Args:

@@ -5,7 +5,7 @@
     POST /v1/image-classification  the bytes of a PNG file    → {"label": "bag", "score": 0.99}
     POST /v1/TASK?top_k=2          {"text": "…"}              → {"label": …, "scores": {"positive": 0.98, …}, …}
     GET  /v1/TASK/labels                                      → {"labels": ["negative", "positive"], …}
-    POST /v1/translate             {"text": "…"}              → {"translation": "…", "log_probability": -0.1}
+    POST /v1/translate             {"text": "…", "beams": 4}  → {"translation": "…", "log_probability": -0.1}
     POST /v1/recommend             {"items": ["a"], "top_k": 5} → {"items": [{"item": "b", "score": 2.1}], "by": …}
     POST /predict                  {"input_data": [[0, 1]]}   → {"predictions": [[0.1, 0.9]]}
 
@@ -46,7 +46,7 @@ from maas.serving.protocols.parameters import (
     chosen_deployment,
 )
 from maas.serving.protocols.rest_rows import prediction_reader, score_reader
-from maas.serving.protocols.row_keys import COUNT_QUERY, TOP_K, keyed_schemas, keyed_value, required_keys
+from maas.serving.protocols.row_keys import COUNT_QUERIES, keyed_schemas, keyed_value, required_keys
 from maas.serving.protocols.schemas import most_body_bytes, require_body_size, schema_like, served_row_schema
 from maas.serving.repository import PredictingDeployment, Snapshot
 
@@ -135,7 +135,7 @@ class TaskOperation(Inference[RestCall]):
         model, version = (None, None) if body is None else (body.model, body.version)
         deployment, wanted = chosen_deployment(request, snapshot, first, model, version)
         value = request.body if body is None else body.value
-        if body is not None and first.processor.row_keys:
+        if first.processor.row_keys:
             value, top_k = keyed_value(body, value, request, first.processor), None
         else:
             scores = (None, None) if body is None else (body.top_k, body.scores)
@@ -164,7 +164,8 @@ class TaskOperation(Inference[RestCall]):
         row, prediction = served_row_schema(first), _with_scores(schema_like(golden.predictions[0]), first)
         value = {"anyOf": [row, {"type": "array", "minItems": 1, "items": row}], "description": processor.rows_rule}
         more = SCORES_PROPERTIES if first.postprocessor.labels else keyed_schemas(processor)
-        counts = SCORES_QUERY if first.postprocessor.labels else ((COUNT_QUERY,) if TOP_K in processor.row_keys else ())
+        keys = tuple(COUNT_QUERIES[key] for key in processor.row_keys if key in COUNT_QUERIES)
+        counts = SCORES_QUERY if first.postprocessor.labels else keys
         return OperationDocument(
             Content({"oneOf": [prediction, {"type": "array", "items": prediction}]}, golden.predictions[0]),
             Content(
@@ -231,14 +232,16 @@ def _predictions(scores: Iterable[Sequence[object]]) -> Iterator[bytes]:
 
 
 @lru_cache(maxsize=64)
-def _decoder(name: str, kind: type | None, row_keys: tuple[str, ...]) -> "msgspec.json.Decoder[_Body]":
+def _decoder(
+    name: str, kind: type | None, row_keys: tuple[str, ...], *, is_optional: bool
+) -> "msgspec.json.Decoder[_Body]":
     """Returns a decoder of bodies that hold their input by a name, or other keys of a row."""
     scores = [("top_k", WholeCount | None, None), ("scores", bool | None, None)]
     keys = [(key, object, msgspec.UNSET) for key in row_keys]
     body = msgspec.defstruct(
         "Body",
         [
-            ("value", object, msgspec.UNSET) if keys else ("value", list[object] if kind is list else object),
+            ("value", object, msgspec.UNSET) if is_optional else ("value", list[object] if kind is list else object),
             ("model", str | None, None),
             ("version", VersionName | None, None),
             *(keys or (scores if kind is None else [])),
@@ -251,7 +254,9 @@ def _decoder(name: str, kind: type | None, row_keys: tuple[str, ...]) -> "msgspe
 
 def _read(request: Request, name: str, kind: type | None, first: PredictingDeployment) -> _Body:
     try:
-        return decode(_decoder(name, kind, first.processor.row_keys if kind is None else ()), request.body)
+        row_keys = first.processor.row_keys if kind is None else ()
+        decoder = _decoder(name, kind, row_keys, is_optional=bool(row_keys) and first.processor.is_input_optional)
+        return decode(decoder, request.body)
     except UnreadableError as error:
         golden = first.bundle.golden.inputs
         example = {name: golden[:1] if kind is list else golden[0]}

@@ -8,30 +8,36 @@ from collections.abc import Mapping
 import msgspec
 
 from maas.runtime.codec import Codec
+from maas.runtime.processors.searched_rows import BEAMS
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.operation_documents import JsonSchema, QueryParameter
 from maas.serving.protocols.operations import Request
 from maas.serving.protocols.parameters import count_parameter
 
-TOP_K = "top_k"
-COUNT_QUERY = QueryParameter(TOP_K, {"type": "integer", "minimum": 1}, "how many items are wanted")
+COUNT_QUERIES = {
+    "top_k": QueryParameter("top_k", {"type": "integer", "minimum": 1}, "how many items are wanted"),
+    BEAMS: QueryParameter(BEAMS, {"type": "integer", "minimum": 1}, "how many texts are followed at once"),
+}
+"""Keys that the query may have as well."""
 
 
 def keyed_value(body: object, value: object, request: Request, codec: Codec) -> object:
     """Returns the row, or the rows, that a body holds: keys of the body belong to each row that does not have its own.
 
     Args:
-        body: with an attribute for each of the codec's `row_keys`, unset where it was not sent.
+        body: with an attribute for each of the codec's `row_keys`, unset where it was not sent; None where the body is
+            a file.
         value: of the codec's input; unset where it was not sent.
-        request: whose query may say how many items are wanted.
+        request: whose query may have some of the keys.
         codec: the model's.
 
     Raises:
         UnreadableError: the body holds neither the input nor another key of a row.
     """
-    given = {key: found for key in codec.row_keys if (found := getattr(body, key)) is not msgspec.UNSET}
-    if TOP_K in codec.row_keys and (count := count_parameter(request, TOP_K, None)) is not None:
-        given.setdefault(TOP_K, count)
+    given = {key: found for key in codec.row_keys if (found := getattr(body, key, msgspec.UNSET)) is not msgspec.UNSET}
+    for key in codec.row_keys:
+        if key in COUNT_QUERIES and (count := count_parameter(request, key, None)) is not None:
+            given.setdefault(key, count)
     if value is msgspec.UNSET:
         if not given:
             raise UnreadableError(
@@ -47,14 +53,12 @@ def keyed_value(body: object, value: object, request: Request, codec: Codec) -> 
 
 def keyed_schemas(codec: Codec) -> dict[str, object]:
     """Returns the schemas of such keys, by name."""
-    choices = codec.row_schema.get("anyOf", [])
-    objects = [choice["properties"] for choice in choices if choice.get("type") == "object"]
-    return {key: objects[0][key] for key in codec.row_keys} if objects else {}
+    return dict(codec.row_key_schemas)
 
 
 def required_keys(codec: Codec, schema: JsonSchema) -> JsonSchema:
     """Returns the schema of a body that needs not have its input, where another key of a row may stand for it."""
-    if not codec.row_keys:
+    if not codec.is_input_optional:
         return schema
     return {name: value for name, value in schema.items() if name != "required"}
 

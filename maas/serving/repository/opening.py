@@ -11,6 +11,7 @@ from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Outputs
 from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
+from maas.runtime.processors.searched_rows import SearchedRows
 from maas.serving.costs import measured
 from maas.serving.engines import Engine
 from maas.serving.engines.batch import BatchEngine
@@ -107,6 +108,8 @@ def _checked(bundle: Bundle, settings: EngineSettings) -> Predictor:
     bundle.check_golden(predictor=predictor)  # with the batches that it was made with
     predictor.processor.max_pixels = settings.max_pixels
     predictor.batch_size = settings.batch_size or predictor.batch_size
+    if isinstance(predictor.processor, SearchedRows):
+        predictor.processor.max_beams = min(settings.max_beams, predictor.batch_size)
     return predictor
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from maas.errors import ConfigError
+from maas.runtime.processors.searched_rows import MOST_BEAMS
 from maas.serving.entries import ModelEntry
 from maas.serving.repository.deployments import Deployment, GeneratingDeployment, PredictingDeployment
 from maas.serving.repository.snapshots import Snapshot, VersionLabel
@@ -22,6 +23,7 @@ class EngineSettings(Struct, frozen=True):
         max_wait_s: time that rows may wait for a model, in seconds; null for no limit but `max_queue`.
         max_pixels: largest picture that is decoded; null for as large as the formats' readers allow.
         context_length: most tokens of a prompt and its text, where the model's own context is longer.
+        max_beams: most beams of a text, where a model searches for it.
         cores: processors for several runs of a model at one time; null for all that this process may use.
     """
 
@@ -32,6 +34,7 @@ class EngineSettings(Struct, frozen=True):
     max_pixels: int | None = None
     context_length: int | None = None
     cores: int | None = None
+    max_beams: int = MOST_BEAMS
 
     def changed_by(self, entry: ModelEntry) -> "EngineSettings":
         """Returns the settings with an entry's own in their place."""

@@ -152,7 +152,7 @@ def altered(bundle: Bundle, **changes: object) -> Bundle:
         ({"schema_version": 2}, "is of version 2, which does not fit what it holds. Export the model again."),
         ({"graphs": {"decode": "model.onnx"}}, "generates texts and names no graph to prefill."),
         ({"schema_version": 4}, "is of version 4, which does not fit what it holds. Export the model again."),
-        ({"schema_version": 6}, "has schema version 6; this maas reads 1 to 5. Upgrade maas."),
+        ({"schema_version": 7}, "has schema version 7; this maas reads 1 to 6. Upgrade maas."),
     ],
 )
 def test_manifest_is_refused_when_it_does_not_fit(build, changes, message):

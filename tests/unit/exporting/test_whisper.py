@@ -23,7 +23,7 @@ from maas.doctor import examine
 from maas.errors import BundleError, ConfigError, ExportError, ParityError
 from maas.exporting.sequence_bundling import build_sequence_bundle
 from maas.exporting.sequence_proof import prove_sequences
-from maas.exporting.trained_transcriber import TrainedTranscriber
+from maas.exporting.trained_transcriber import SpeechTranscriber
 from maas.importing.speech.pretrained import opened_whisper
 from maas.lifecycle.recipe import load_rows
 from maas.lifecycle.registering import compare_transcripts
@@ -204,7 +204,7 @@ def test_beams_are_followed_when_settings_are_changed(line):
 def test_export_is_refused_when_the_graphs_have_another_weight(line, config, lineage, tmp_path):
     model, altered = (sequence_model_of(line.checkpoint) for _ in range(2))
     name = "model.decoder.layers.1.encoder_attn.v_proj.weight"
-    vars(altered._model)["weights"] = {**model._model.weights, name: 1.2 * model._model.weights[name]}
+    vars(altered.speech)["weights"] = {**model.speech.weights, name: 1.2 * model.speech.weights[name]}
     bundle = build_sequence_bundle(
         tmp_path, model=altered, name="tiny", serving=ServingSettings(), lineage=lineage, rows=SOUNDS[:2], opset=20
     )
@@ -273,7 +273,7 @@ def test_net_is_refused_when_its_processor_is_another(line, tmp_path):
     record["processor"] = {"kind": "speech", "rate": 16000, "seconds": 1.0, "pad_seconds": 0.5}
     (folder / "checkpoint.json").write_text(json.dumps(record))
     with pytest.raises(ExportError, match="with a speech processor cannot be exported to write down speech; maas"):
-        TrainedTranscriber(Checkpoint.open(folder))
+        SpeechTranscriber.of(Checkpoint.open(folder))
 
 
 @pytest.mark.slow
@@ -307,13 +307,3 @@ def test_few_windows_are_read_at_once_when_a_bundle_is_proven(line, config, monk
 def test_folds_are_refused_when_a_model_is_taken_as_it_comes(config):
     with pytest.raises(ConfigError, match=r"models of the task speech_to_text are not cross-validated\. Set folds=0\."):
         lifecycle.train(replace(config, folds=3))
-
-
-def test_passes_are_refused_in_one_line_when_a_bundle_writes_texts_by_two_graphs(line, tmp_path):
-    np.savez(tmp_path / "rows.npz", samples=np.stack([one[:8000] for one in SOUNDS[:4]]))
-    command = [sys.executable, "-m", "maas.compress", line.bundle.folder, f"calibration={tmp_path / 'rows.npz'}"]
-    done = subprocess.run([*command, f"out={tmp_path / 'small'}"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (
-        2, f"{line.bundle.folder} writes texts by two graphs; no pass makes them smaller yet.\n"
-    )  # fmt: skip
-    assert not (tmp_path / "small").exists()

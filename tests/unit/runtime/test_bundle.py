@@ -69,12 +69,12 @@ def test_missing_file_is_named_when_the_manifest_names_it(folder):
 @pytest.mark.parametrize("version", [0, 6])
 def test_version_is_told_when_it_is_another(folder, version):
     message = refusal(changed(folder, schema_version=version))
-    assert message == f"{folder} has schema version {version}; this maas reads 1 to 5. Upgrade maas."
+    assert message == f"{folder} has schema version {version}; this maas reads 1 to 6. Upgrade maas."
 
 
 def test_version_is_told_when_a_later_maas_added_a_field(folder):
     message = refusal(changed(folder, schema_version=6, novelty=True))
-    assert message == f"{folder} has schema version 6; this maas reads 1 to 5. Upgrade maas."
+    assert message == f"{folder} has schema version 7; this maas reads 1 to 6. Upgrade maas."
 
 
 def test_field_is_named_when_the_manifest_holds_an_unknown_one(folder):

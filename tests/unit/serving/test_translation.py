@@ -1,6 +1,8 @@
 """A model that translates is served as those that predict; no text depends on the others of its batch."""
 
+import asyncio
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -9,8 +11,11 @@ import pytest
 
 from maas.errors import ConfigError
 from maas.runtime.bundle import Bundle
+from maas.runtime.translation.graphs import TranslationGraphs
+from maas.serving.call import Call, RowList
 from maas.serving.entries import LocatedEntry
 from maas.serving.executors import INLINE_BELOW_S
+from maas.serving.faults import TooManyRowsError
 from maas.serving.repository import Repository
 
 TEXTS = ["the meeting", "这是一个很棒的文本", "x", "1984, 🙂", "no", "yes", "she is coming", "a b c d"]
@@ -99,3 +104,115 @@ def test_event_loop_runs_nothing_when_a_model_translates(translating_folder):
     engine = Repository().open(translating_folder).engine
     assert not engine.costs.is_inline
     assert engine.costs.run_s(1) > INLINE_BELOW_S
+
+
+@pytest.mark.parametrize("beams", [1, 2, 4])
+def test_text_is_that_of_the_bundles_beams_when_a_request_wants_some(translating_server, bundle, beams):
+    expected = bundle.translate(TEXTS, num_beams=beams)
+    many = translating_server.client.post("/v1/translate", json={"text": TEXTS, "beams": beams}).json()
+    assert [one["translation"] for one in many] == expected
+    one = translating_server.client.post(f"/v1/translation?beams={beams}", json={"text": TEXTS[0]}).json()
+    assert one["translation"] == expected[0]
+    assert bundle.predict([{"text": TEXTS[0], "beams": beams}])[0]["translation"] == expected[0]
+
+
+def test_beams_change_some_text_when_more_are_followed(bundle):
+    assert bundle.translate(TEXTS, num_beams=4) != bundle.translate(TEXTS)
+
+
+def test_rows_of_several_beams_share_runs_when_many_callers_come_at_once(translating_server, bundle):
+    expected = {beams: bundle.translate(TEXTS, num_beams=beams) for beams in (1, 2, 3)}
+
+    def asked(number):
+        place, beams = number % len(TEXTS), 1 + number % 3
+        body = {"text": TEXTS[place], "beams": beams}
+        found = httpx.post(f"{translating_server.url}/v1/translate", json=body, timeout=60)
+        return expected[beams][place], found.json()["translation"]
+
+    with ThreadPoolExecutor(16) as pool:
+        for text, found in pool.map(asked, range(48)):
+            assert found == text
+
+
+@pytest.mark.parametrize("beams", [0, 5, -1, "two", True, 1.5])
+def test_beams_are_refused_in_one_line_when_they_exceed_the_slots_of_a_run(translating_server, beams):
+    response = translating_server.client.post("/v1/translate", json={"text": "x", "beams": beams})
+    assert response.status_code == 400
+    assert response.json()["error"] == (
+        f"Row 0 has beams '{beams}'; it is a whole number from 1 to 4, the most that are followed here."
+    )
+
+
+def test_beams_are_bounded_by_the_servers_setting(translating_folder, start):
+    with start(f"model={translating_folder}", "max_beams=2") as server:
+        assert server.client.post("/v1/translate", json={"text": "x", "beams": 2}).status_code == 200
+        response = server.client.post("/v1/translate", json={"text": "x", "beams": 3})
+        assert "from 1 to 2, the most" in response.json()["error"]
+        schema = server.client.get("/openapi.json").json()["paths"]["/v1/translate"]["post"]["requestBody"]
+        assert schema["content"]["application/json"]["schema"]["properties"]["beams"]["maximum"] == 2
+
+
+def submitted(engine, *rows):
+    async def found():
+        call = Call(model="tiny", inputs=RowList(rows), size_bytes=10)
+        return (await anext(engine.submit(call))).outputs
+
+    return asyncio.ensure_future(found())
+
+
+def test_beams_count_as_rows_when_a_run_is_filled(translating_folder, monkeypatch):
+    steps, step = [], TranslationGraphs.step
+    monkeypatch.setattr(
+        TranslationGraphs, "step", lambda graphs, *given: (steps.append(len(given[1])), step(graphs, *given))[1]
+    )
+
+    async def run():
+        engine = Repository().open(translating_folder).engine
+        steps.clear()
+        rows = [{"text": text, "beams": 2} for text in ("one", "two", "six", "ten", "x", "y")]
+        await asyncio.gather(*(submitted(engine, row) for row in rows))
+        assert max(steps) == 4, "the rows of a run"
+        assert engine.queued_rows == 0
+        engine.max_rows = 6
+        with pytest.raises(TooManyRowsError, match="8 rows, each counted as often as it has beams; this server takes"):
+            await submitted(engine, *({"text": text, "beams": 4} for text in ("one", "two")))
+        assert engine.queued_rows == 0
+        await engine.drain()
+
+    asyncio.run(run())
+
+
+def test_search_ends_after_its_step_when_the_client_has_left(translating_folder, monkeypatch):
+    steps, begun, left, step = [], threading.Event(), threading.Event(), TranslationGraphs.step
+
+    def held(graphs, progress, tokens):
+        steps.append(len(tokens))
+        if len(steps) == 3:
+            begun.set()
+            left.wait(60)
+        return step(graphs, progress, tokens)
+
+    async def run():
+        monkeypatch.setattr(TranslationGraphs, "step", step)
+        engine = Repository().open(translating_folder).engine
+        monkeypatch.setattr(TranslationGraphs, "step", held)
+        text = TEXTS[1]  # whose tokens are many
+        staying = asyncio.ensure_future(asyncio.sleep(0)) if is_alone else submitted(engine, text)
+        leaving = submitted(engine, {"text": text, "beams": 2})
+        await asyncio.to_thread(begun.wait, 60)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        left.set()
+        found = await staying
+        await engine.drain()
+        return found
+
+    is_alone = True
+    asyncio.run(run())
+    assert len(steps) == 3, "none is taken for nobody"
+    is_alone = False
+    steps.clear(), begun.clear(), left.clear()
+    found = asyncio.run(run())
+    assert steps[:3] == [2, 3, 3]
+    assert set(steps[3:]) == {1}, "the other text goes on alone"
+    assert found["translation"].tolist() == Bundle.open(translating_folder).translate([TEXTS[1]])

@@ -5,12 +5,12 @@ import { explanationNode } from "./explanations.js";
 import { FormError, ServerError } from "./faults.js";
 import { formOf } from "./inputs.js";
 import { shown } from "./results.js";
-import { described, explained, generated, models, predicted } from "./server.js";
+import { described, explained, explainedText, generated, models, predicted } from "./server.js";
 import { generates, growingText, textForm } from "./texts.js";
 import { number, task, translate, word } from "./words.js";
 
 const at = (id) => document.getElementById(id);
-const state = { models: [], choice: {}, schema: null, form: null, example: 0, input: null, running: null };
+const state = { models: [], choice: {}, schema: null, form: null, example: 0, input: null, written: "", running: null };
 
 /** Shows a line where something went wrong; what is no fault of the server or the form is a bug of the page. */
 function refuse(error) {
@@ -74,13 +74,17 @@ async function generate(schema, signal) {
   at("result").hidden = at("stop").hidden = false;
   const { tokens, model, version, ms } = await generated(schema, state.choice, state.input, signal, text.add);
   at("source").textContent = word("generated", { model, version, tokens, ms: number(Math.round(ms)) });
-  at("spoken").textContent = text.node.textContent;
+  at("spoken").textContent = state.written = text.node.textContent;
+  at("why").hidden = !state.written;
+  at("label").hidden = true;
 }
 
 async function explain(signal) {
   at("explanation").replaceChildren();
-  const label = at("label").value;
-  const found = await explained(state.choice, state.input, label, signal);
+  const { schema, choice, input } = state;
+  const found = generates(schema.task)
+    ? await explainedText(schema, choice, input, state.written, signal)
+    : await explained(choice, input, at("label").value, signal);
   const { node, spoken } = explanationNode(found, state.input);
   at("explanation").replaceChildren(node);
   at("spoken").textContent = spoken;

@@ -1,7 +1,7 @@
 // Asking the server, at addresses relative to the page's own.
 
 import { ServerError } from "./faults.js";
-import { pieceOf, textRequest } from "./texts.js";
+import { pieceOf, promptOf, textRequest } from "./texts.js";
 import { word } from "./words.js";
 
 /** Returns the models, each with its versions: the one that answers where none is named comes first. */
@@ -26,6 +26,17 @@ export async function predicted(schema, choice, input, signal) {
 export async function explained(choice, input, label, signal) {
   const query = new URLSearchParams({ ...choice, ...(label ? { label } : {}) });
   const { body } = await asked(`v1/explanations?${query}`, request(input, "inputs", signal));
+  return body.explanations[0];
+}
+
+/** Returns what each word of a prompt adds to the likelihood of the text after it. */
+export async function explainedText(schema, choice, input, text, signal) {
+  const { body } = await asked(`v1/explanations?${new URLSearchParams(choice)}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ inputs: promptOf(schema, input), label: text }),
+    signal,
+  });
   return body.explanations[0];
 }
 

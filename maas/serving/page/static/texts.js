@@ -21,7 +21,7 @@ export function textForm(schema) {
   );
   const read = () => {
     if (!area.value) throw new FormError(word("noPrompt"));
-    return { prompt: area.value, ...Object.fromEntries(fields.map((field) => [field.name, field.read()])) };
+    return { prompt: area.value, value: area.value, ...Object.fromEntries(fields.map((field) => [field.name, field.read()])) };
   };
   return { node, read, fill: (prompt) => (area.value = prompt) };
 }
@@ -41,11 +41,15 @@ export function growingText() {
   return { node, add: (piece) => node.append(piece) };
 }
 
+/** Returns a prompt as the model takes it: a text, or a conversation of one message. */
+export const promptOf = (schema, { prompt }) => (schema.conversations ? [{ role: "user", content: prompt }] : prompt);
+
 /** Returns the body of a request for a text, and where it is sent. */
-export function textRequest(schema, { prompt, temperature, tokens }) {
+export function textRequest(schema, input) {
+  const { temperature, tokens } = input;
   const settings = { model: schema.model, temperature, max_tokens: tokens, stream: true, stream_options: { include_usage: true } };
-  if (!schema.conversations) return { address: "v1/completions", body: { ...settings, prompt } };
-  return { address: "v1/chat/completions", body: { ...settings, messages: [{ role: "user", content: prompt }] } };
+  if (!schema.conversations) return { address: "v1/completions", body: { ...settings, prompt: promptOf(schema, input) } };
+  return { address: "v1/chat/completions", body: { ...settings, messages: promptOf(schema, input) } };
 }
 
 /** Returns what an event adds to the text. */

@@ -1,4 +1,4 @@
-"""Judging candidates of a model that writes a text of what it reads: by the texts, as they are served.
+"""Evaluating candidates of a model that writes a text of what it reads: by the texts, as they are served.
 
 A candidate is one file: the graph that reads and the one that writes, joined, so that passes over a graph take both.
 """
@@ -22,7 +22,7 @@ from maas.evidence.benchmark import interleaved, latency
 from maas.evidence.comparing_texts import text_of_prediction, texts_drop, texts_metric, texts_value
 from maas.evidence.footprint import footprint_of
 from maas.onnx_graphs.files import write_graph
-from maas.onnx_graphs.joining import joined, parted
+from maas.onnx_graphs.joining import joined_graphs, parted_graphs
 from maas.records.evidence import CandidateRecord
 from maas.records.signature import NUMPY_TYPES
 from maas.runtime.bundle import Bundle
@@ -59,7 +59,7 @@ class SequenceEvaluator:
         """ONNX file of both graphs of the uncompressed model."""
         encode, decode = (onnx.load(self.bundle.folder / self.bundle.manifest.graphs[one]) for one in (ENCODE, DECODE))
         out = self.scratch / "joined.onnx"
-        write_graph(joined(encode, decode), out)
+        write_graph(joined_graphs(encode, decode), out)
         return out
 
     @property
@@ -130,7 +130,8 @@ class SequenceEvaluator:
             target: number of rows and threads that a batch is to be fast at.
         """
         predictors = {name: self.predictor(path, target.threads) for name, path in models.items()}
-        rows, wanted = list(self.validation.inputs), list(self.validation.targets or ())
+        rows, targets = list(self.validation.inputs), self.validation.targets
+        wanted = [] if targets is None else list(targets)
         texts = {name: written_texts(one, rows) for name, one in predictors.items()}
         few = [rows[index % len(rows)] for index in range(target.batch_size)]
         times = interleaved({name: partial(one.predict, few) for name, one in predictors.items()}, rounds=ROUNDS)
@@ -170,7 +171,7 @@ class SequenceEvaluator:
         """Writes both graphs of a candidate beside each other, once."""
         files = tuple(self.scratch / f"{model.parent.name}-{model.stem}-{role}.onnx" for role in (ENCODE, DECODE))
         if not all(file.exists() for file in files):
-            for graph, file in zip(parted(onnx.load(model)), files, strict=True):
+            for graph, file in zip(parted_graphs(onnx.load(model)), files, strict=True):
                 write_graph(graph, file)
         return files[0], files[1]
 

@@ -25,7 +25,7 @@ from maas.exporting.bundling import attach_evidence
 from maas.exporting.sequence_bundling import rebuild_sequence_bundle
 from maas.lifecycle.given import Given, new_folder
 from maas.lifecycle.recipe import GraphRecipe
-from maas.onnx_graphs.joining import parted as parted_graphs
+from maas.onnx_graphs.joining import parted_graphs
 from maas.records.evidence import EVIDENCE_VERSION, CompressionRecord, Evidence, Parity
 from maas.runtime.bundle import Bundle
 from maas.runtime.bundle_files import EVIDENCE

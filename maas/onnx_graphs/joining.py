@@ -11,11 +11,11 @@ from onnx.utils import Extractor
 
 from maas.runtime.translation.graphs import MEMORY
 
-READING = "reading/"
+READING_PREFIX = "reading/"
 """What precedes names inside the part that reads."""
 
 
-def joined(encode: onnx.ModelProto, decode: onnx.ModelProto) -> onnx.ModelProto:
+def joined_graphs(encode: onnx.ModelProto, decode: onnx.ModelProto) -> onnx.ModelProto:
     """Returns both graphs as one, with the outputs of both.
 
     Args:
@@ -26,12 +26,12 @@ def joined(encode: onnx.ModelProto, decode: onnx.ModelProto) -> onnx.ModelProto:
     first.CopyFrom(encode)
     kept = {one.name for one in (*first.graph.input, *first.graph.output)}
     for node in first.graph.node:
-        node.name = READING + node.name
+        node.name = READING_PREFIX + node.name
         for names in (node.input, node.output):
             for place, name in enumerate(names):
-                names[place] = name if not name or name in kept else READING + name
+                names[place] = name if not name or name in kept else READING_PREFIX + name
     for weight in first.graph.initializer:
-        weight.name = READING + weight.name
+        weight.name = READING_PREFIX + weight.name
     memory = {one.name for one in first.graph.output}
     graph = helper.make_graph(
         [*first.graph.node, *decode.graph.node],
@@ -43,8 +43,8 @@ def joined(encode: onnx.ModelProto, decode: onnx.ModelProto) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=list(decode.opset_import), ir_version=decode.ir_version)
 
 
-def parted(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """Returns the graph that reads and the one that writes of what `joined` made, or a pass made of that."""
+def parted_graphs(model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Returns the graph that reads and the one that writes of what `joined_graphs` made, or a pass made of that."""
     memory = [one.name for one in model.graph.output if one.name.startswith(MEMORY)]
     written = [one.name for one in model.graph.output if one.name not in memory]
     taken = set(_taken_by(model, memory, ()))

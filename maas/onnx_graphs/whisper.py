@@ -25,7 +25,7 @@ from maas.runtime.translation.spectrograms import FRAME_SAMPLES, RANGE, SPECTROG
 
 WAVES, BANDS = "spectrogram.waves", "spectrogram.bands"
 """Names of the spectrogram's weights: cosines and sines under a window, (2F, 1, 400), and mel bands, (M, F)."""
-FLOOR = 1e-10
+LEAST_ENERGY = 1e-10
 """Least energy."""
 NORM_EPSILON = 1e-5
 ENCODER, DECODER = "model.encoder", "model.decoder"
@@ -163,7 +163,7 @@ class _Layers(AttentionLayers):
         return add("Div", add("Add", kept, constant(4, np.float32)), constant(4, np.float32))
 
     def energies(self, samples: str, *, is_last_frame_left_out: bool = False) -> str:
-        """Adds mel energies of frames, at least `FLOOR`, (N, 1, T) → (N, M, F)."""
+        """Adds mel energies of frames, at least `LEAST_ENERGY`, (N, 1, T) → (N, M, F)."""
         add, constant = self.graph.add, self.graph.constant
         waves = add("Conv", samples, self.weight(WAVES), strides=[HOP])
         if is_last_frame_left_out:
@@ -171,7 +171,7 @@ class _Layers(AttentionLayers):
         real, imaginary = f"{waves}/real", f"{waves}/imaginary"
         self.graph.add_several("Split", [waves], [real, imaginary], {"axis": 1, "num_outputs": 2})
         power = add("Add", add("Mul", real, real), add("Mul", imaginary, imaginary))
-        return add("Max", add("MatMul", self.weight(BANDS), power), constant(FLOOR, np.float32))
+        return add("Max", add("MatMul", self.weight(BANDS), power), constant(LEAST_ENERGY, np.float32))
 
     def convolved(self, value: str, name: str, *, stride: int) -> str:
         """Adds a convolution over time and its activation, (N, C, T) → (N, D, T / stride)."""

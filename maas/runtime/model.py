@@ -40,7 +40,7 @@ class Runnable(Protocol):
 
 
 @runtime_checkable
-class Search(Runnable, Protocol):
+class StoppableGraph(Runnable, Protocol):
     """What takes many steps for a batch, and may leave rows out in the middle of it."""
 
     def run_wanted(self, model_inputs: ModelInputs, is_wanted: IsWanted) -> Outputs:
@@ -115,7 +115,7 @@ class Predictor:
 
     def run(self, features: Sequence[Features]) -> Outputs:
         """Runs the graph once over rows of equal padded size and returns its outputs, (N, …) each."""
-        if isinstance(features, WantedRows) and isinstance(self.graph, Search):
+        if isinstance(features, WantedRows) and isinstance(self.graph, StoppableGraph):
             return self.graph.run_wanted(self.processor.batch(features), features.is_wanted)
         return self.graph.run(self.processor.batch(features))
 

@@ -15,7 +15,7 @@ from maas.serving.call import Row
 if TYPE_CHECKING:  # a server without such a model does not import what generates
     from maas.runtime.generation.generator import Prompt, TextGenerator
 
-MOST_TOKENS = 32_768
+MOST_TOKENS_READ = 32_768
 """Read for one prompt: those of the prompt and its text, in each run."""
 
 
@@ -55,7 +55,7 @@ class ExplainedPrompts:
 
 
 def _require_affordable(prompt: ContinuedPrompt, method: Method | None, orders: int) -> None:
-    """Requires that all runs together read no more than `MOST_TOKENS`.
+    """Requires that all runs together read no more than `MOST_TOKENS_READ`.
 
     Raises:
         InputError: they read more.
@@ -63,8 +63,8 @@ def _require_affordable(prompt: ContinuedPrompt, method: Method | None, orders: 
     parts = len(prompt.view.parts)
     runs = orders * (parts + 1) if method == "shapley" else parts + 2
     total = runs * prompt.tokens_of_a_run
-    if total > MOST_TOKENS:
+    if total > MOST_TOKENS_READ:
         raise InputError(
             f"An explanation by {parts} parts reads prompt and text {runs} times, {total:,} tokens in all; at most "
-            f"{MOST_TOKENS:,} are read for one. Send fewer parts, fewer orders, or a shorter prompt or label."
+            f"{MOST_TOKENS_READ:,} are read for one. Send fewer parts, fewer orders, or a shorter prompt or label."
         )

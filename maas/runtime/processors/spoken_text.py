@@ -28,7 +28,7 @@ SEARCHED = 1 / 3
 """Fraction of a window, its end, in which a sound is cut where it is quietest."""
 QUIET_S = 0.2
 """Seconds whose loudness is compared there."""
-LENGTH, LANGUAGE_TOKEN, PREVIOUS = "length", "language_token", "previous"
+SAMPLE_COUNT, LANGUAGE_TOKEN, PREVIOUS = "length", "language_token", "previous"
 """Model inputs beside samples: how many a sound has, and tokens of its language and of what was said earlier."""
 LANGUAGE_KEY, PROMPT_KEY = "language", "prompt"
 """Keys of a row that say so."""
@@ -169,7 +169,7 @@ class SpokenTextProcessor(SearchedRows, AudioProcessor):
         samples = np.zeros((len(sounds), lengths.max()), np.float32)
         for place, sound in zip(samples, sounds, strict=True):
             place[: len(sound)] = sound
-        return {self.feature: samples, LENGTH: lengths, **self.searched(features)}
+        return {self.feature: samples, SAMPLE_COUNT: lengths, **self.searched(features)}
 
     def searched(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
         """Returns what the rows of a batch want; tokens of what was said earlier are filled up with -1."""

@@ -23,17 +23,17 @@ from maas.runtime.model import parts_of_size
 from maas.runtime.postprocessors.translation import DURATION, LANGUAGE, LOG_PROBABILITY, SEGMENTS, SPOKEN_TEXT
 from maas.runtime.processors import Processor
 from maas.runtime.processors.searched_rows import BEAMS, SearchedRows
-from maas.runtime.processors.spoken_text import HOP, LANGUAGE_TOKEN, LENGTH, PREVIOUS, RATE
+from maas.runtime.processors.spoken_text import HOP, LANGUAGE_TOKEN, PREVIOUS, RATE, SAMPLE_COUNT
 from maas.runtime.translation.graphs import SAMPLES, TranslationGraphs
 from maas.runtime.translation.search import Hypothesis, best_texts, first_logits
 from maas.runtime.translation.spectrograms import SPECTROGRAM, Spectrograms
-from maas.runtime.translation.times import SpokenPassage, passages_of
+from maas.runtime.translation.times import SpokenPassage, spoken_passages
 from maas.runtime.translation.translator import HEARD_AT_ONCE, Transcriber, Translator
 
 MOST_HEARD = 4
 """Times that the windows which a sound would fill may be heard, and as many more; from then on each begins where the
 one before ends, so that no sound is heard without end."""
-NOTHING = -1
+NO_TOKEN = -1
 """What fills up tokens of what was said earlier."""
 
 
@@ -90,7 +90,7 @@ class Listening:
         tokens = [token for token in found.tokens if token != self.settings.end_token]
         frames = min(self.size, self.frames.shape[1] - self.seek)
         mean = found.log_probability / max(1, len(found.tokens))
-        passages, further = passages_of(tokens, self.seek, frames, mean, self.settings)
+        passages, further = spoken_passages(tokens, self.seek, frames, mean, self.settings)
         self.heard.append(Heard(self.seek, self.settings, found))
         self.passages += passages
         usual = -(-self.frames.shape[1] // self.size)
@@ -163,7 +163,7 @@ class TimedTranscriber(Translator):
             outputs[SEGMENTS][row] = [self._segment(one) for one in sound.passages]
             outputs[LANGUAGE][row] = self._language(sound.settings)
         sums = [sum(one.found.log_probability for one in sound.heard) for sound in found]
-        seconds = np.asarray(model_inputs[LENGTH] / RATE, np.float32)
+        seconds = np.asarray(model_inputs[SAMPLE_COUNT] / RATE, np.float32)
         return {LOG_PROBABILITY: np.array(sums, np.float32), DURATION: seconds, **outputs}
 
     def listened(self, model_inputs: ModelInputs, is_wanted: IsWanted = always_wanted) -> list[Listening]:
@@ -181,7 +181,7 @@ class TimedTranscriber(Translator):
         return sounds
 
     def _begun(self, model_inputs: ModelInputs, row: int) -> Listening:
-        samples = model_inputs[SAMPLES][row, : model_inputs[LENGTH][row]].astype(np.float32, copy=False)
+        samples = model_inputs[SAMPLES][row, : model_inputs[SAMPLE_COUNT][row]].astype(np.float32, copy=False)
         end = -(-len(samples) // HOP)
         filled = np.pad(samples, (0, max(0, self._size * HOP - len(samples))))
         found = self._spectrograms.of(filled)
@@ -194,7 +194,7 @@ class TimedTranscriber(Translator):
             return cast("NDArray[np.int64]", model_inputs[name][row]) if name in model_inputs else default
 
         language, beams = (int(wanted(name, np.array(0))) for name in (LANGUAGE_TOKEN, BEAMS))
-        previous = [token for token in wanted(PREVIOUS, np.empty(0, np.int64)).tolist() if token != NOTHING]
+        previous = [token for token in wanted(PREVIOUS, np.empty(0, np.int64)).tolist() if token != NO_TOKEN]
         found = self.settings.begun(language or None, tuple(previous))
         return replace(found, num_beams=beams) if beams else found
 

@@ -64,7 +64,7 @@ def bar_times_(logits: NDArray[np.float32], written: Sequence[int], settings: Ti
         logits[:first] = -np.inf
 
 
-def passages_of(
+def spoken_passages(
     tokens: Sequence[int], seek: int, frames: int, mean_log_probability: float, settings: TimedTranscription
 ) -> tuple[list[SpokenPassage], int]:
     """Returns the passages of one window, and how many frames further the next one begins.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from maas.runtime.model import Predictor, Search
+from maas.runtime.model import Predictor, StoppableGraph
 from maas.serving.costs import Costs, size_of
 from maas.serving.engines.jobs import Job, JobQueue, slots_in
 from maas.serving.engines.outcomes import ModelRun, hand_over, outcomes_of
@@ -45,7 +45,7 @@ class RunScheduler:
         self._costs, self._cores = costs, cores
         self._jobs, self._small = jobs, small
         self._is_inline = costs.is_inline
-        self._may_stop = isinstance(predictor.graph, Search)
+        self._may_stop = isinstance(predictor.graph, StoppableGraph)
         self._most_runs = runs_at_one_time(predictor, costs, cores)
         self._threads = ThreadExecutor("model", self._most_runs)
         self._workers: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""A bundle that writes texts by two graphs becomes smaller: both in 8 bits, judged and proven by its texts."""
+"""A bundle that writes texts by two graphs becomes smaller: both in 8 bits, evaluated and proven by its texts."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from maas.evidence.translation_metrics import translation_drop, translation_metr
 from maas.lifecycle.given import Given
 from maas.lifecycle.recipe import GraphRecipe
 from maas.lifecycle.smaller_sequences import compress_sequences
-from maas.onnx_graphs.joining import joined, parted
+from maas.onnx_graphs.joining import joined_graphs, parted_graphs
 from maas.runtime.bundle import Bundle
 
 WORDS = ["the", "meeting", "is", "coming", "home", "no", "text", "others", "she", "longer"]
@@ -60,7 +60,7 @@ def recipe(*overrides):
 
 def test_graphs_give_the_same_numbers_when_they_were_joined_and_parted(parent):
     encode, decode = (onnx.load(parent.folder / parent.manifest.graphs[role]) for role in ("encode", "decode"))
-    both = joined(encode, decode)
+    both = joined_graphs(encode, decode)
     onnx.checker.check_model(both)
     source = np.array([[0, 5, 9, 7], [0, 8, 3, 0]], np.int64)
     read = dict(
@@ -73,7 +73,7 @@ def test_graphs_give_the_same_numbers_when_they_were_joined_and_parted(parent):
     step = {"tokens": np.zeros((2, 1), np.int64), **past}
     (logits,) = session(decode).run(["logits"], {**step, **read})
     np.testing.assert_allclose(session(both).run(["logits"], {"source": source, **step})[0], logits, atol=1e-6)
-    first, second = parted(both)
+    first, second = parted_graphs(both)
     assert [one.name for one in first.graph.input] == ["source"]
     assert {one.name for one in second.graph.input} == {one.name for one in decode.graph.input}
     again = dict(

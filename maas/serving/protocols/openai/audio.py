@@ -12,7 +12,12 @@ from maas.serving.call import Call, Row, RowList
 from maas.serving.protocols.bodies import LARGE_FILE_BYTES
 from maas.serving.protocols.forms import FORM, Form, form_of
 from maas.serving.protocols.openai.operations import OpenAiOperation
-from maas.serving.protocols.openai.transcripts import FORMATS, PLAIN_FORMATS, ResponseFormat, written_transcript
+from maas.serving.protocols.openai.transcripts import (
+    PLAIN_FORMATS,
+    TRANSCRIPT_FORMATS,
+    ResponseFormat,
+    written_transcript,
+)
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument
 from maas.serving.protocols.operations import AnyOperation, Inference, Rendered, Request
 from maas.serving.protocols.parameters import MODEL_QUERY, chosen_deployment
@@ -155,7 +160,7 @@ def _response_format(fields: Mapping[str, str], deployment: PredictingDeployment
 
 
 def _formats_of(deployment: PredictingDeployment) -> tuple[ResponseFormat, ...]:
-    return FORMATS if _says_when(deployment) else PLAIN_FORMATS
+    return TRANSCRIPT_FORMATS if _says_when(deployment) else PLAIN_FORMATS
 
 
 def _says_when(deployment: PredictingDeployment) -> bool:

@@ -15,7 +15,7 @@ PlainFormat = Literal["json", "text"]
 TimedFormat = Literal["verbose_json", "srt", "vtt"]
 ResponseFormat = PlainFormat | TimedFormat
 PLAIN_FORMATS: tuple[ResponseFormat, ...] = get_args(PlainFormat)
-FORMATS: tuple[ResponseFormat, ...] = (*PLAIN_FORMATS, *get_args(TimedFormat))
+TRANSCRIPT_FORMATS: tuple[ResponseFormat, ...] = (*PLAIN_FORMATS, *get_args(TimedFormat))
 """Of models that say when something is said."""
 
 

@@ -5,6 +5,7 @@ A mistake of the shell ends with status 2, prints that line to standard error, a
 
 import re
 import shutil
+import signal
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -123,7 +124,12 @@ def here(scene: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("HOME", str(scene))
     monkeypatch.setenv("MAAS_CACHE", str(scene.parent / f"{scene.name}-cache"))
     before = contents(scene)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    for number, handler in handlers.items():  # which a server sets in its own process
+        signal.signal(number, handler)
     assert contents(scene) == before
 
 

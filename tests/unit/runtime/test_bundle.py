@@ -66,14 +66,14 @@ def test_missing_file_is_named_when_the_manifest_names_it(folder):
     assert refusal(folder) == f"{folder} lacks model.onnx, which its manifest names; export the model again."
 
 
-@pytest.mark.parametrize("version", [0, 6])
+@pytest.mark.parametrize("version", [0, 7])
 def test_version_is_told_when_it_is_another(folder, version):
     message = refusal(changed(folder, schema_version=version))
     assert message == f"{folder} has schema version {version}; this maas reads 1 to 6. Upgrade maas."
 
 
 def test_version_is_told_when_a_later_maas_added_a_field(folder):
-    message = refusal(changed(folder, schema_version=6, novelty=True))
+    message = refusal(changed(folder, schema_version=7, novelty=True))
     assert message == f"{folder} has schema version 7; this maas reads 1 to 6. Upgrade maas."
 
 

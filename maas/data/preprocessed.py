@@ -1,6 +1,8 @@
 """Rows as a net takes them: preprocessed once and kept, or each time again where keeping takes too much memory."""
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,9 +32,9 @@ class PreprocessedRows:
         self._processor = processor
         self._inputs = as_rows(inputs)
         self._kept = _kept(processor, inputs)
-        sizes = map(_length, inputs) if self._kept is None else map(processor.bucket, self._kept)
+        sizes = _sizes(processor, inputs) if self._kept is None else map(processor.bucket, self._kept)
         self.keys = np.fromiter(sizes, np.int64, len(inputs))
-        """int64 (N,), the padded size of each row; the length of its text where preprocessed rows are not kept."""
+        """int64 (N,), the padded size of each row; where preprocessed rows are not kept, about in proportion to it."""
 
     def __len__(self) -> int:
         return len(self._inputs)
@@ -77,6 +79,17 @@ def _kept(processor: Processor, inputs: Sequence[Any]) -> list[Features] | None:
     return kept
 
 
+def _sizes(processor: Processor, inputs: Sequence[Any]) -> Iterator[int]:
+    """Yields what rows are sorted by that are not preprocessed yet: 0 where they are all padded to one size."""
+    is_one_size = all(not axis for axes in processor.dynamic_axes.values() for axis in axes)
+    return repeat(0, len(inputs)) if is_one_size else map(_length, inputs)
+
+
 def _length(value: object) -> int:
-    """Returns the characters of a text, as its tokens are about as many; 0 for rows of other kinds."""
-    return len(value) if isinstance(value, str) else 0
+    """Returns the characters of a text or the bytes of a file, as tokens and samples are about as many; 0 for others.
+
+    A file that is gone has none: reading it later says so.
+    """
+    if isinstance(value, Path):
+        return value.stat().st_size if value.is_file() else 0
+    return len(value) if isinstance(value, str | bytes) else 0

@@ -27,7 +27,9 @@ def _robust(estimator: RobustScaler, table: GraphTable, builder: EstimatorGraphB
 
 @add_estimator.register(MaxAbsScaler)
 def _by_largest(estimator: MaxAbsScaler, table: GraphTable, builder: EstimatorGraphBuilder, _: EstimatorMethod) -> str:
-    return _shifted(table.value, None, estimator.scale_, builder)
+    found = _shifted(table.value, None, estimator.scale_, builder)
+    is_clipped = getattr(estimator, "clip", False)  # an older scikit-learn may lack it
+    return _clipped(found, -1, 1, builder) if is_clipped else found
 
 
 def _shifted(value: str, shift: NDArray[Any] | None, scale: NDArray[Any] | None, builder: EstimatorGraphBuilder) -> str:
@@ -44,7 +46,11 @@ def _between(estimator: MinMaxScaler, table: GraphTable, builder: EstimatorGraph
     if not estimator.clip:
         return found
     low, high = estimator.feature_range
-    return builder.add("Max", builder.add("Min", found, number(builder, high)), number(builder, low))
+    return _clipped(found, low, high, builder)
+
+
+def _clipped(value: str, low: float, high: float, builder: EstimatorGraphBuilder) -> str:
+    return builder.add("Max", builder.add("Min", value, number(builder, high)), number(builder, low))
 
 
 @add_estimator.register(SimpleImputer)

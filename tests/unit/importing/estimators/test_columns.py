@@ -172,6 +172,19 @@ def test_numbers_are_transformed_in_float64_when_they_are_large(transformer, dia
     np.testing.assert_allclose(answered(model, rows), model.predict(rows), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "scaler", [MinMaxScaler(clip=True), MaxAbsScaler(clip=True)], ids=lambda one: type(one).__name__
+)
+def test_scaled_values_are_clipped_when_scikit_learn_clips_them(scaler, diabetes, answered):
+    """skl2onnx 1.20.0 leaves out the clip of MaxAbsScaler, which scikit-learn 1.9.1 documents (MaxAbsScaler, clip)."""
+    table, targets = diabetes
+    model = make_pipeline(scaler, Ridge()).fit(table, targets)
+    rows = np.concatenate([table, 3 * table])
+    expected = model.predict(rows)
+    np.testing.assert_allclose(answered(model, rows), expected, rtol=1e-9)
+    assert np.abs(model[-1].predict(rows / np.abs(table).max(axis=0)) - expected).max() > 10
+
+
 def test_values_are_scikit_learns_when_steps_are_joined_and_targets_scaled(diabetes, answered):
     table, targets = diabetes
     steps = make_union(StandardScaler(), make_pipeline(FunctionTransformer(np.abs), MinMaxScaler()))

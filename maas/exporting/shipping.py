@@ -52,7 +52,7 @@ def ship_runtime(folder: Path) -> None:
 
 def _sources() -> Iterator[tuple[str, bytes]]:
     package = Path(__file__).parents[1]
-    for path in {package / "__init__.py", *_closure(package), *package.glob("records/*.json")}:
+    for path in {package / "__init__.py", *_closure(package)}:
         yield f"{INSIDE}/maas/{path.relative_to(package).as_posix()}", path.read_bytes()
     yield "LICENSE", _licence(package)
 

@@ -51,6 +51,7 @@ class Bundle:
     Args:
         folder: where it lies.
         manifest: what it holds.
+        digest: SHA-256 of the manifest, and so of all that it covers, as it was when the bundle was opened.
 
     Example:
         >>> bundle = Bundle.open("runs/sentiment_zh/latest/bundle")  # doctest: +SKIP
@@ -60,6 +61,7 @@ class Bundle:
 
     folder: Path
     manifest: Manifest
+    digest: str
 
     @classmethod
     def open(cls, folder: str | Path, *, check_evidence: bool = True) -> "Bundle":
@@ -78,15 +80,10 @@ class Bundle:
         folder = Path(folder).expanduser()
         manifest = read_manifest(folder)
         require_whole(folder, manifest)
-        bundle = cls(folder, manifest)
+        bundle = cls(folder, manifest, hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest())
         if check_evidence and (folder / EVIDENCE).exists():
             bundle.require_measured(read_record(folder / EVIDENCE, Measured, MEASURE).manifest_sha256)
         return bundle
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the manifest, and so of all that it covers."""
-        return hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()
 
     @property
     def model_path(self) -> Path:

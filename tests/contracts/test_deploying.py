@@ -155,7 +155,7 @@ def test_who_stops_a_server_waits_longer_than_it_takes():
 
 
 def test_variables_are_settings_of_the_server():
-    known = {f"MAAS_{name.upper()}" for name in ServerSettings.__dataclass_fields__} | OTHER_VARIABLES
+    known = {f"MAAS_{name.upper()}" for name in ServerSettings.__struct_fields__} | OTHER_VARIABLES
     compose = COMPOSE["services"]["server"]["environment"]
     given = dict(one.split("=") for one in shlex.split(unit()["Environment"][0]))
     places = [variables_of(stage("alias")), variables_of(stage("bundle")), given, settings_file(), compose]

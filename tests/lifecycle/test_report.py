@@ -79,9 +79,9 @@ def test_rows_of_a_file_are_measured_when_they_are_named(line, entered, tmp_path
     labels = line.bundle.manifest.postprocessor["labels"]
     predicted = [labels.index(one["label"]) for one in line.bundle.predict(rows.tolist())]
     np.savez(tmp_path / "own.npz", inputs=rows, targets=np.array(predicted))
-    status, _, errors = entered(maas.report.main, "runs/digits_mlp/latest", "rows=own.npz", "lang=en", "out=own")
+    status, _, errors = entered(maas.report.main, "runs/digits_mlp/latest", "rows=own.npz", "lang=en", "out=own.html")
     assert (status, errors) == (0, "")
-    text = text_of(tmp_path / "own")
+    text = text_of(tmp_path / "own.html")
     assert f"On {len(rows)} of {len(rows)} rows of the named file" in text
     assert "right for 100.0 %" in text
 

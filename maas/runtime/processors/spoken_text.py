@@ -16,8 +16,8 @@ from maas.records.manifest import TimedTranscription, Translation
 from maas.runtime.codec import Features
 from maas.runtime.processors.audio import AudioProcessor
 from maas.runtime.processors.base import Array
-from maas.runtime.processors.searched_rows import BEAMS, SearchedRows
 from maas.runtime.processors.text import TOKENIZER_FILE, of_bytes
+from maas.runtime.searched_rows import BEAMS, SearchedRows
 from maas.runtime.sounds import MAX_SECONDS, Sound
 
 RATE, HOP = 16000, 160
@@ -194,9 +194,8 @@ class SpokenTextProcessor(SearchedRows, AudioProcessor):
         return {"samples": {0: "batch", 1: "windows" if self.is_cut else "samples"}}
 
     def settings(self) -> dict[str, Any]:
-        """Length and number of windows, and whether sounds stay whole; the tokenizer is saved."""
-        whole = {} if self.is_cut else {"is_cut": False}
-        return {"window_s": self.seconds, "max_windows": self.max_windows, **whole}
+        """Length and number of windows, and whether sounds are cut; the tokenizer is saved."""
+        return {"window_s": self.seconds, "max_windows": self.max_windows, "is_cut": self.is_cut}
 
     def save(self, folder: Path) -> None:
         """Writes `tokenizer.json` as it was published."""

@@ -10,7 +10,7 @@ from maas.errors import InputError
 from maas.runtime.codec import Features
 from maas.runtime.processors.base import Array
 from maas.runtime.processors.generative_text import GenerativeTextProcessor
-from maas.runtime.processors.searched_rows import SearchedRows
+from maas.runtime.searched_rows import SearchedRows
 from maas.runtime.texts import CHARACTERS_A_TOKEN
 
 

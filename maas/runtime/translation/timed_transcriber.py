@@ -22,8 +22,8 @@ from maas.runtime.codec import IsWanted, ModelInputs, Outputs, always_wanted
 from maas.runtime.model import parts_of_size
 from maas.runtime.postprocessors.translation import DURATION, LANGUAGE, LOG_PROBABILITY, SEGMENTS, SPOKEN_TEXT
 from maas.runtime.processors import Processor
-from maas.runtime.processors.searched_rows import BEAMS, SearchedRows
 from maas.runtime.processors.spoken_text import HOP, LANGUAGE_TOKEN, PREVIOUS, RATE, SAMPLE_COUNT
+from maas.runtime.searched_rows import BEAMS, SearchedRows
 from maas.runtime.translation.graphs import SAMPLES, TranslationGraphs
 from maas.runtime.translation.search import Hypothesis, best_texts, first_logits
 from maas.runtime.translation.spectrograms import SPECTROGRAM, Spectrograms

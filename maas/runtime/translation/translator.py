@@ -17,7 +17,7 @@ from maas.runtime.codec import IsWanted, ModelInputs, Outputs, always_wanted
 from maas.runtime.model import parts_of_size
 from maas.runtime.postprocessors.translation import LOG_PROBABILITY, SPOKEN_TEXT, TRANSLATED_TEXT
 from maas.runtime.processors import Processor
-from maas.runtime.processors.searched_rows import BEAMS
+from maas.runtime.searched_rows import BEAMS
 from maas.runtime.translation.graphs import SAMPLES, TranslationGraphs, count_of
 from maas.runtime.translation.search import Hypothesis, best_texts
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from maas.runtime.codec import Codec
-from maas.runtime.processors.searched_rows import BEAMS
+from maas.runtime.searched_rows import BEAMS
 from maas.serving.faults import UnreadableError
 from maas.serving.protocols.operation_documents import JsonSchema, QueryParameter
 from maas.serving.protocols.operations import Request

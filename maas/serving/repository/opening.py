@@ -11,7 +11,7 @@ from maas.runtime.bundle import Bundle
 from maas.runtime.codec import Outputs
 from maas.runtime.model import Predictor
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
-from maas.runtime.processors.searched_rows import SearchedRows
+from maas.runtime.searched_rows import SearchedRows
 from maas.serving.costs import measured
 from maas.serving.engines import Engine
 from maas.serving.engines.batch import BatchEngine

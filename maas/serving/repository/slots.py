@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from maas.errors import ConfigError
-from maas.runtime.processors.searched_rows import MOST_BEAMS
+from maas.runtime.searched_rows import MOST_BEAMS
 from maas.serving.entries import ModelEntry
 from maas.serving.repository.deployments import Deployment, GeneratingDeployment, PredictingDeployment
 from maas.serving.repository.snapshots import Snapshot, VersionLabel

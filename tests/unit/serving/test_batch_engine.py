@@ -19,6 +19,8 @@ from maas.serving.faults import NotFiniteError, TooManyRowsError
 class Numbers:
     """A processor whose rows are pairs of a number and its bucket; it waits where a test wants it to."""
 
+    row_keys = ()
+
     def __init__(self) -> None:
         self.rows: list[int] = []
         self.as_array = False
@@ -42,7 +44,7 @@ class Doubling:
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size, self.threads = batch_size, 1
-        self.processor = Numbers()
+        self.processor, self.graph = Numbers(), self
         self.rows: list[list[int]] = []
         self.thread_names: set[str] = set()
         self.entered, self.open = threading.Event(), threading.Event()

@@ -24,7 +24,7 @@ LATE = {"x-request-timeout-ms": "50"}
 
 
 def job(name: int, rows: int = 1, bucket: int = 1) -> Job:
-    return Job([{"name": name}] * rows, bucket, lambda outcome: None)
+    return Job([{"name": name}] * rows, bucket, rows, lambda outcome: None)
 
 
 def names(jobs: list[Job]) -> list[int]:

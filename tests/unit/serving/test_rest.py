@@ -93,7 +93,7 @@ BAD_TEXT = {
 BAD_ROWS = {
     "narrow": (json.dumps({"input_data": [[1, 2]]}), 400, "Row 0 has shape [2]; the model takes [64]"),
     "second narrow": (json.dumps({"input_data": [ZEROS, [1]]}), 400, "Row 1 has shape [1]"),
-    "flat": (json.dumps({"input_data": ZEROS}), 400, "Row 0 has shape []"),
+    "flat": (json.dumps({"input_data": ZEROS}), 400, "Row 0 is a single value; the model takes [64] of them."),
     "uneven": (json.dumps({"input_data": [[[1], [1, 2]]]}), 400, "Row 0 is not an array of numbers"),
     "string": (json.dumps({"input_data": "abc"}), 400, "Expected `array`, got `str`"),
     "strings for numbers": (json.dumps({"input_data": [["1"] * 64]}), 400, "something else than numbers"),

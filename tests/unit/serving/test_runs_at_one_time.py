@@ -19,6 +19,8 @@ SHORT = Costs(BESIDE_ABOVE_S / 2, 0.0, 0.0, 1, BESIDE_ABOVE_S / 2)
 class Rows:
     """A processor whose rows are numbers."""
 
+    row_keys = ()
+
     def preprocess(self, rows):
         return [{"row": np.array([row])} for row in rows]
 
@@ -30,7 +32,7 @@ class Waiting:
     """A model that negates rows, and waits in each run until it may go on; it counts them."""
 
     def __init__(self, threads: int = 1, batch_size: int = 1) -> None:
-        self.batch_size, self.threads, self.processor = batch_size, threads, Rows()
+        self.batch_size, self.threads, self.processor, self.graph = batch_size, threads, Rows(), self
         self.sizes: list[int] = []
         self.turns = threading.Semaphore(0)
         self.going_on = self.most = 0

@@ -9,7 +9,8 @@ from transformers import WhisperFeatureExtractor
 
 from maas.errors import ConfigError
 from maas.importing.speech.net import WhisperNet, spoken_text_processor
-from maas.importing.speech.pretrained import MULTILINGUAL_FROM, SpeechFiles, opened_whisper, speech_files_at
+from maas.importing.speech.pretrained import opened_whisper, speech_files_at
+from maas.importing.speech.speech_files import MULTILINGUAL_FROM, SpeechFiles
 from maas.records.manifest import Transcription
 from tests.unit import tiny_llama, tiny_whisper
 
@@ -81,7 +82,7 @@ def test_net_is_rebuilt_without_its_folder_when_its_weights_are_kept(folder, sam
 
 def test_processor_has_the_windows_and_tokens_of_the_model_when_it_is_made(folder):
     processor = spoken_text_processor(str(folder), max_windows=3)
-    assert processor.record() == {"kind": "spoken_text", "window_s": 1, "max_windows": 3}
+    assert processor.record() == {"kind": "spoken_text", "window_s": 1, "max_windows": 3, "is_cut": True}
     tokens = tiny_whisper.tokenizer().encode(" turn on the light").ids
     assert processor.text_of([*tokens, 0]) == " turn on the light"
 

@@ -16,9 +16,9 @@ from maas.runtime.processors.array import ArrayProcessor
     [
         ([1, 2], "Row 1 has shape [2]; the model takes [3]."),
         ([[1, 2, 3]], "Row 1 has shape [1, 3]; the model takes [3]."),
-        (5, "Row 1 has shape []; the model takes [3]."),
-        ("abc", "Row 1 has shape []; the model takes [3]."),
-        (None, "Row 1 has shape []; the model takes [3]."),
+        (5, "Row 1 is a single value; the model takes [3] of them. Write [row] for one row."),
+        ("abc", "Row 1 is a single value; the model takes [3] of them. Write [row] for one row."),
+        (None, "Row 1 is a single value; the model takes [3] of them. Write [row] for one row."),
         ([], "Row 1 has shape [0]; the model takes [3]."),
         ([1, [2], 3], "Row 1 is not an array of numbers of shape [3]: "),
         (["1", "2", "3"], "Row 1 holds something else than numbers; the model takes [3] of them."),

@@ -90,7 +90,7 @@ def test_text_is_the_bundles_when_a_prompt_is_given(visitor, text_server, bundle
     assert re.fullmatch(rf"tiny, version 1, {len(expected.tokens)} tokens in [\d.]+ ms", source)
     assert visitor.find("#predict").text == "Generate"
     assert not visitor.find("#stop").is_displayed()
-    assert not visitor.find("#why").is_displayed()
+    assert visitor.find("#why").is_displayed()
     assert visitor.nameless == []
     for size in (DESK, PHONE):
         visitor.show(size, scheme)

@@ -3,9 +3,6 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_type_hints
-
-import msgspec
 
 from maas.bounds import Tokens
 from maas.errors import ConfigError, one_line
@@ -16,6 +13,7 @@ from maas.exporting.settings import ExportSettings
 from maas.importing.decoders.pretrained import PretrainedDecoder
 from maas.lifecycle.given import new_folder
 from maas.lifecycle.lineage import decoder_lineage
+from maas.lifecycle.typed_arguments import typed_arguments
 from maas.records.evidence import Evidence
 from maas.records.manifest import ServingSettings
 from maas.runtime.generation.generator import Prompt
@@ -50,14 +48,7 @@ class GivenDecoder:
         Raises:
             ConfigError: a value is none that the argument takes.
         """
-        hints = get_type_hints(cls, include_extras=True)
-        read: dict[str, object] = {}
-        for name, value in values.items():
-            try:
-                read[name] = msgspec.convert(value, hints[name], strict=False)
-            except msgspec.ValidationError as error:
-                raise ConfigError(f"{name} is {value}: {one_line(error)}.") from error
-        return msgspec.convert(read, cls)
+        return cls(**typed_arguments(cls, values))
 
 
 def export_decoder(given: GivenDecoder, out: Path) -> Evidence:

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from maas.bounds import Count
-from maas.errors import ConfigError, one_line
+from maas.errors import ConfigError
 from maas.exporting.bundling import attach_evidence
 from maas.exporting.sequence_bundling import build_sequence_bundle
 from maas.exporting.sequence_proof import prove_sequences
@@ -21,6 +21,7 @@ from maas.importing.speech.net import spoken_text_processor
 from maas.importing.speech.pretrained import opened_whisper
 from maas.lifecycle.given import new_folder
 from maas.lifecycle.lineage import decoder_lineage
+from maas.lifecycle.typed_arguments import typed_arguments
 from maas.records.evidence import DataRecord, Evidence
 from maas.records.manifest import ServingSettings
 from maas.runtime.processors.spoken_text import RATE
@@ -61,13 +62,7 @@ class GivenWhisper:
         Raises:
             ConfigError: a value is none that the argument takes.
         """
-        hints, read = get_type_hints(cls, include_extras=True), dict[str, object]()
-        for name, value in values.items():
-            try:
-                read[name] = msgspec.convert(value, hints[name], strict=False)
-            except msgspec.ValidationError as error:
-                raise ConfigError(f"{name} is {value}: {one_line(error)}.") from error
-        return cls(**cast("dict[str, Any]", read))
+        return cls(**typed_arguments(cls, values))
 
 
 def export_whisper(given: GivenWhisper, out: Path) -> Evidence:

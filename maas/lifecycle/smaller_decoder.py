@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, cast, get_type_hints
-
-import msgspec
+from typing import cast
 
 from maas.bounds import Count, Tokens
 from maas.compression.candidates import CandidateBuilder
@@ -28,6 +26,7 @@ from maas.exporting.smaller_generation_proof import RATIO, prove_smaller
 from maas.files.drafts import draft_of, remove_ended
 from maas.lifecycle.given import new_folder
 from maas.lifecycle.recipe import GraphRecipe
+from maas.lifecycle.typed_arguments import typed_arguments
 from maas.records.evidence import CompressionRecord
 from maas.runtime.bundle import Bundle
 
@@ -66,13 +65,7 @@ class SmallerDecoder:
         Raises:
             ConfigError: a value is none that the argument takes.
         """
-        hints, read = get_type_hints(cls, include_extras=True), dict[str, object]()
-        for name, value in values.items():
-            try:
-                read[name] = Path(value) if name == "texts" else msgspec.convert(value, hints[name], strict=False)
-            except msgspec.ValidationError as error:
-                raise ConfigError(f"{name} is {value}: {one_line(error)}.") from error
-        return cls(**cast("dict[str, Any]", read))
+        return cls(**typed_arguments(cls, values))
 
 
 DECODER_KEYS = tuple(field.name for field in fields(SmallerDecoder) if field.name in ("name", "context", "prompts"))

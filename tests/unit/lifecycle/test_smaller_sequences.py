@@ -112,7 +112,6 @@ def test_both_graphs_have_eight_bits_when_the_budget_allows_it(parent, given, tm
     assert second.changed_texts == 0
     evidence = small.evidence
     assert evidence.metrics["trained"]["chrf"].value > 99
-    assert evidence.parity[-1].agreement.value <= 1
     assert evidence.compression.chosen == "eight_bits"
     texts = ["the meeting", "no text", "she is longer"]
     assert small.translate(texts) == [small.translate([text])[0] for text in texts]

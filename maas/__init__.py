@@ -6,6 +6,8 @@ Public names are loaded when they are first used, so that `import maas` is light
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from maas.deferred_transformers import defer
+
 if TYPE_CHECKING:
     from maas import lifecycle
     from maas.client import AsyncClient, Client
@@ -56,3 +58,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
+
+
+defer()

@@ -147,7 +147,8 @@ def _curl(operation: AnyOperation, document: OperationDocument, request: Content
         path += choice
     body = encode(request.example).decode()
     sent = file_of(document.files) if document.files and len(body) > LONG else f"-d {shlex.quote(shortened(body))}"
-    reply = encode(document.response.example).decode()
+    example = document.response.example
+    reply = example if isinstance(example, str) else encode(example).decode()
     address = f"'$ORIGIN{path}'" if "?" in path else f"$ORIGIN{path}"
     command = html.escape(f"curl -s {address} {sent}")
     title = html.escape(operation.summary)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument, QueryParameter
-from maas.serving.protocols.operations import AnyOperation, common_fault
+from maas.serving.protocols.operations import EVENT_STREAM, AnyOperation, Generating, common_fault
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.repository import Deployment, Snapshot
 
@@ -74,7 +74,7 @@ def _described(operation: AnyOperation, snapshot: Snapshot) -> dict[str, object]
         "tags": [operation.protocol],
         "summary": operation.summary,
         "responses": {
-            "200": {"description": "the answer", "content": _content(document.response)},
+            "200": {"description": "the answer", "content": {**_events(operation), **_content(document.response)}},
             "default": {
                 "description": "an error",
                 "content": {operation.fault_type.decode(): {"schema": _error(operation)}},
@@ -107,6 +107,13 @@ def _query_parameter(parameter: QueryParameter) -> dict[str, object]:
 
 def _content(content: Content) -> dict[str, object]:
     return {content.media_type: {"schema": content.schema, "example": content.example}}
+
+
+def _events(operation: AnyOperation) -> dict[str, object]:
+    """Returns the form of an answer that comes as events, if a caller may want it so."""
+    if not (isinstance(operation, Generating) and operation.may_stream):
+        return {}
+    return {EVENT_STREAM: {"schema": {"description": "events, a part of the answer each"}}}
 
 
 def _error(operation: AnyOperation) -> dict[str, object]:

@@ -30,7 +30,7 @@ from tests.benchmarks.loading import Target, loaded
 from tests.benchmarks.raw_loop import Sent, batch_sizes, raw_rate
 
 ROUNDS, CONNECTIONS = 5, (1, 32)
-OURS, NOTHING = "maas /predict", "do nothing"
+OURS, BINARY, NOTHING = "maas /predict", "maas v2 binary", "do nothing"
 ROOT = Path(__file__).parents[2]
 RAW_FRACTION = 1 / 4  # of a measurement of a server, for one batch size of the graph alone
 
@@ -91,6 +91,12 @@ def fractions_of_raw(found: Found, raw: Raw) -> Iterator[str]:
     ours = found[OURS, 32]
     tails = spread([one.p99_us for one in ours], [one.p50_us for one in ours], ".2f")
     yield f"{plural(32)}: p99 is {tails} times p50"
+    model_us = [1e6 / rate for rate in raw[1]]
+    for name in (OURS, BINARY):
+        if (name, 1) in found:
+            less = [one.p50_us - run_us for one, run_us in zip(found[name, 1], model_us, strict=True)]
+            times = spread(less, [one.p50_us for one in found[nothing_for(name), 1]], ".2f")
+            yield f"{plural(1)}: p50 of {name} less a run of the graph is {times} times that of {nothing_for(name)}"
     for connections in CONNECTIONS:
         most = spread(
             [one.rate for one in found[NOTHING, connections]], [one.rate for one in found[OURS, connections]], ".1f"
@@ -133,7 +139,7 @@ def targets_of(bundle: Bundle, sent: Sent, *, has_other: bool) -> dict[str, Targ
         targets["other /predict"] = Target("other", "/predict", plain)
     if bundle.predictor.signature.inputs[0].datatype in ("FP32", "FP64"):
         path, bodies, headers = binary(bundle, sent)
-        targets["maas v2 binary"] = Target("maas", path, bodies, headers)
+        targets[BINARY] = Target("maas", path, bodies, headers)
         targets[f"{NOTHING}, binary"] = Target("nothing", path, bodies, headers)
     return targets | {"FastAPI": Target("FastAPI", "/predict", plain), NOTHING: Target("nothing", "/predict", plain)}
 

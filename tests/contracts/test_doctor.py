@@ -23,6 +23,7 @@ HEAVY = {
     "sentiment_zh_bert",
     "smollm2",
     "smollm2_tuned",
+    "transcribe",
     "whisper",
 }
 """Large data, or large nets: seconds to a minute each."""

@@ -47,7 +47,17 @@ SHRUNK = {
     ],
 }
 """What makes a recipe's own parts small, beside fewer rows and one epoch."""
-LONG = {"airports", "bible_gpt", "reviews_minilm", "reviews_minilm_lora", "sentiment_zh_bert", "transcribe"}
+LONG = {
+    "airports",
+    "bible_gpt",
+    "commands",
+    "embed_minilm",
+    "flights",
+    "reviews_minilm",
+    "reviews_minilm_lora",
+    "sentiment_zh_bert",
+    "transcribe",
+}
 """Recipes that take long even then; what they are made of is tested part by part as well."""
 
 

@@ -103,6 +103,22 @@ def test_every_open_part_of_a_path_is_a_parameter(document):
         assert declared == re.findall(r"{(\w+)}", path)
 
 
+def test_answers_are_described_in_each_form_that_they_come_in_when_a_model_generates(document):
+    def answer(path: str) -> dict:
+        return document["paths"][path]["post"]["responses"]["200"]["content"]
+
+    if "/v2/models/{name}/generate" not in document["paths"]:
+        assert "text/event-stream" not in json.dumps(document)
+        return
+    assert list(answer("/v2/models/{name}/generate")) == ["application/json"]
+    assert list(answer("/v2/models/{name}/generate_stream")) == ["text/event-stream"]
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/responses"):
+        assert set(answer(path)) == {"application/json", "text/event-stream"}
+    (record,) = answer("/v2/models/{name}/generate").values()
+    assert "id" in record["schema"]["properties"]  # which only those have whose request has one
+    assert record["schema"]["required"] == ["model_name", "model_version", "text_output"]
+
+
 @contextlib.contextmanager
 def served(bundles, names: tuple[str, ...], folder: Path) -> Iterator[str]:
     models = [f"model={getattr(bundles, f'{name}_bundle')(folder / name)}" for name in names]

@@ -11,12 +11,25 @@ from typing import TypeVar
 
 import msgspec
 
+from maas.errors import InputError
 from maas.runtime.codec import Codec
 from maas.serving.faults import MediaTypeError, UnreadableError
 
 Decoded = TypeVar("Decoded")
 LARGE_FILE_BYTES, LARGE_FILE_PIXELS = 256 * 2**10, 10**6
+LONGEST_PROMPTS_BYTES = 2**20
+"""Of a body with prompts: tokenizers keep the processor for a second with so much."""
 encode = msgspec.json.encode
+
+
+def require_prompts_size(body: bytes | bytearray) -> None:
+    """Refuses a body that is larger than prompts may be, before it is decoded.
+
+    Raises:
+        InputError: it is larger.
+    """
+    if len(body) > LONGEST_PROMPTS_BYTES:
+        raise InputError(f"The body has {len(body):,} bytes; prompts may have {LONGEST_PROMPTS_BYTES:,}.")
 
 
 def decode(decoder: "msgspec.json.Decoder[Decoded]", body: bytes | bytearray) -> Decoded:

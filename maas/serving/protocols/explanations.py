@@ -21,7 +21,7 @@ from maas.serving.call import RowList
 from maas.serving.examples import example_text
 from maas.serving.explainer import ExplanationCall
 from maas.serving.faults import UnreadableError, require_rows
-from maas.serving.protocols.bodies import decode, encode, is_large_file, refuse_files
+from maas.serving.protocols.bodies import decode, encode, is_large_file, refuse_files, require_prompts_size
 from maas.serving.protocols.operation_documents import Content, JsonSchema, OperationDocument, QueryParameter
 from maas.serving.protocols.operations import AnyOperation, Explaining, Rendered, Request
 from maas.serving.protocols.parameters import (
@@ -112,7 +112,9 @@ class ExplanationsOperation(Explaining[ExplanationCall]):
             if request.media_type in named.processor.media_types:
                 return _call(named, wanted, [request.body], request, queried)
             refuse_files(request.media_type, named.processor)
-        require_body_size(request.body, snapshot.predicting)
+            require_body_size(request.body, snapshot.predicting)
+        else:
+            require_prompts_size(request.body)
         body = _read(request, snapshot.default)
         found, wanted = explained_deployment(request, snapshot, body.model, body.version)
         return _call(found, wanted, _rows_of(found, body.inputs), request, body, queried)

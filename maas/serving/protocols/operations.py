@@ -20,6 +20,7 @@ from maas.serving.repository import Deployment, GeneratingDeployment, Predicting
 Metadata: TypeAlias = Mapping[bytes, bytes]
 """Values by name in lower case; of what was sent several times, the values joined by commas (RFC 9110, section 5.3)."""
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
+EVENT_STREAM = "text/event-stream"
 LARGE_BODY_BYTES = 16 * 2**10
 FaultForm: TypeAlias = Callable[[str, str], Mapping[str, object]]
 """Makes what a body says of a fault from its kind and its message."""
@@ -252,11 +253,12 @@ class Explaining(ModelOperation[C]):
 
 
 class Generating(Operation, Generic[G]):
-    """An operation that a model generates texts for."""
+    """An operation that a model generates texts for; it may write them as events, unless it never does."""
 
     method = "POST"
     takes_body = True
-    event_type: ClassVar[bytes] = b"text/event-stream; charset=utf-8"
+    may_stream = True
+    event_type: ClassVar[bytes] = f"{EVENT_STREAM}; charset=utf-8".encode()
     call_type: type[G]
 
     @abstractmethod

@@ -15,7 +15,7 @@ from maas.serving.repository import PredictingDeployment, Snapshot
 MOST_COUNT = 999_999_999
 MODEL_PROPERTIES: JsonSchema = {
     "model": {"type": ["string", "null"]},
-    "version": {"type": ["string", "integer", "null"]},
+    "version": {"type": ["string", "integer", "null"], "minLength": 1},
 }
 """Of a body that may name a model."""
 SCORES_PROPERTIES: JsonSchema = {
@@ -25,7 +25,7 @@ SCORES_PROPERTIES: JsonSchema = {
 """Of a body that may want scores by label."""
 MODEL_QUERY = (
     QueryParameter("model", {"type": "string"}, "name of the model; the default one answers where none is named"),
-    QueryParameter("version", {"type": "string"}, "version of the model, or a label of one"),
+    QueryParameter("version", {"type": "string", "minLength": 1}, "version of the model, or a label of one"),
 )
 SCORES_QUERY = (
     QueryParameter(

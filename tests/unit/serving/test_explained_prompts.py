@@ -77,6 +77,8 @@ def test_model_that_generates_is_named_when_one_that_predicts_is_the_first(askin
         ({"inputs": "a b", "label": ""}, "label is an empty text"),
         ({"inputs": 3}, "The prompt is of type int"),
         ({"inputs": "word " * 300}, "both together must be at most"),
+        ({"inputs": "word " * 20_000}, "both together must be at most"),
+        ({"inputs": "word " * 300_000}, "prompts may have 1,048,576"),
         ({"inputs": []}, "No rows were given"),
         ({"inputs": ["a"] * 5}, "The request has 5 rows; this server takes 4 at a time"),
         ({"inputs": "a b", "model": "none"}, "No model 'none' is served here; there is tiny."),

@@ -50,7 +50,7 @@ BAD = {
     "no stream": ("generate_stream", {"text_input": "a", "parameters": {"stream": False}}, 400, "to generate"),
     "form": ("generate", {"text_input": "a", "parameters": {"regex": "("}}, 400, "cannot be given this form"),
     "context": ("generate_stream", {"text_input": "x" * 200}, 400, "at most 128"),
-    "size": ("generate", {"text_input": "x" * 2**20}, 400, "a text may have 1,048,576"),
+    "size": ("generate", {"text_input": "x" * 2**20}, 400, "prompts may have 1,048,576"),
     "version": ("versions/9/generate", {"text_input": "a"}, 404, "is served in version 1, not 9"),
 }  # fmt: skip
 

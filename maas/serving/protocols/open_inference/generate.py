@@ -14,16 +14,14 @@ from maas.runtime.generation.settings import generation_settings
 from maas.serving.call import GenerationCall, RowList, TextChunk
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
-from maas.serving.protocols.bodies import decode, encode
+from maas.serving.protocols.bodies import decode, encode, require_prompts_size
 from maas.serving.protocols.open_inference.pages import MODEL_PATHS, path_values
 from maas.serving.protocols.operation_documents import Content, OperationDocument
-from maas.serving.protocols.operations import AnyOperation, Generating, Request
+from maas.serving.protocols.operations import EVENT_STREAM, AnyOperation, Generating, Request
 from maas.serving.protocols.schemas import schema_like
 from maas.serving.protocols.streaming import TextEvents
 from maas.serving.repository import GeneratingDeployment, Snapshot
 
-LONGEST_GENERATE_BYTES = 2**20
-"""Of a body: tokenizers keep the processor for a second with so much."""
 EXAMPLE_REQUEST = {"text_input": "In the beginning", "parameters": {"max_tokens": 16}}
 
 
@@ -73,14 +71,13 @@ class GenerateOperation(Generating[GenerateCall]):
         self.path = f"{path}/{'generate_stream' if is_streamed else 'generate'}"
         self.summary = "Continues a text, as events." if is_streamed else "Continues a text."
         self.is_documented = is_documented
-        self._is_streamed = is_streamed
+        self.may_stream = is_streamed
 
     def parse(self, request: Request, snapshot: Snapshot) -> GenerateCall:
         """Returns a call with the text."""
         deployment = snapshot.find_generating(request.values["name"], request.values.get("version"))
         request.model = deployment.name
-        if len(request.body) > LONGEST_GENERATE_BYTES:
-            raise InputError(f"The body has {len(request.body):,} bytes; a text may have {LONGEST_GENERATE_BYTES:,}.")
+        require_prompts_size(request.body)
         try:
             body = decode(_DECODER, request.body)
         except UnreadableError as error:
@@ -88,10 +85,10 @@ class GenerateOperation(Generating[GenerateCall]):
         return call_for_a_text(
             deployment,
             body.text_input,
-            _without_stream(body.parameters or {}, is_streamed=self._is_streamed),
+            _without_stream(body.parameters or {}, is_streamed=self.may_stream),
             identity=body.id or "",
             size_bytes=len(request.body),
-            is_streamed=self._is_streamed,
+            is_streamed=self.may_stream,
         )
 
     def render(self, call: GenerateCall, deployment: GeneratingDeployment, texts: Sequence[TextChunk]) -> bytes:
@@ -105,10 +102,8 @@ class GenerateOperation(Generating[GenerateCall]):
     def document(self, snapshot: Snapshot) -> OperationDocument:
         """Returns schemas and examples of the first model that generates."""
         deployment = snapshot.find_generating(None)
-        call = GenerateCall(
-            model=deployment.name, inputs=RowList([""]), settings=generation_settings({}), size_bytes=0, identity="1"
-        )
-        reply = _record(call, deployment, " was the Word")
+        call = GenerateCall(model=deployment.name, inputs=RowList([""]), settings=generation_settings({}), size_bytes=0)
+        record = _record(call, deployment, " was the Word")
         schema = {
             "type": "object",
             "required": ["text_input"],
@@ -120,8 +115,15 @@ class GenerateOperation(Generating[GenerateCall]):
             "additionalProperties": False,
         }
         return OperationDocument(
-            Content(schema_like(reply), reply), Content(schema, EXAMPLE_REQUEST), path_values(self.path, deployment)
+            self._documented_reply(record), Content(schema, EXAMPLE_REQUEST), path_values(self.path, deployment)
         )
+
+    def _documented_reply(self, record: Mapping[str, object]) -> Content:
+        """Returns what comes back: a record, with the request's name where it has one, or events of such records."""
+        if self.may_stream:
+            schema = {"description": "events, a record with a piece of the text each"}
+            return Content(schema, _event(encode(record)).decode(), EVENT_STREAM)
+        return Content({**schema_like({**record, "id": ""}), "required": list(record)}, record)
 
 
 class GenerateEvents(TextEvents):

@@ -18,14 +18,12 @@ from maas.runtime.generation.settings import GenerationSettings, generation_sett
 from maas.serving.call import GenerationCall, RowList
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
-from maas.serving.protocols.bodies import decode
+from maas.serving.protocols.bodies import decode, require_prompts_size
 from maas.serving.protocols.openai.forms import StructuredOutputs, TextForm
 from maas.serving.protocols.openai.tools import ToolUse
 from maas.serving.protocols.operations import Request
 from maas.serving.repository import GeneratingDeployment, Snapshot
 
-LONGEST_BODY_BYTES = 2**20
-"""Of a request: tokenizers keep the processor for a second with so much."""
 MOST_STOPS = 16
 LARGEST_BIAS = 100
 
@@ -117,8 +115,7 @@ def read_generating(
         UnknownModelError: the model is not served.
         InputError: the body is too large, or the model does not generate texts.
     """
-    if len(request.body) > LONGEST_BODY_BYTES:
-        raise InputError(f"The body has {len(request.body):,} bytes; prompts may have {LONGEST_BODY_BYTES:,}.")
+    require_prompts_size(request.body)
     try:
         body = decode(decoder, request.body)
     except UnreadableError as error:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
-from typing import Any
 
 IMPORTER, DEFERRED = "torchmetrics", "transformers"
 
@@ -19,12 +18,12 @@ IMPORTER, DEFERRED = "torchmetrics", "transformers"
 class _DeferredClass(type):
     """A class of transformers that is imported when it is called, tested against, or an attribute of it is wanted."""
 
-    def __getattr__(cls, name: str) -> Any:
+    def __getattr__(cls, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(cls._imported(), name)
 
-    def __call__(cls, *args: Any, **settings: Any) -> Any:
+    def __call__(cls, *args: object, **settings: object) -> object:
         return cls._imported()(*args, **settings)
 
     def __instancecheck__(cls, instance: object) -> bool:
@@ -62,7 +61,7 @@ class _ImporterLoader(SourceFileLoader):
 
 
 class _ImporterFinder:
-    """Finds torchmetrics, once; it asks where Python itself looks for packages."""
+    """Finds torchmetrics, once, where Python looks for packages."""
 
     def find_spec(
         self,

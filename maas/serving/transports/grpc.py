@@ -151,7 +151,11 @@ class GrpcServer:
         def ended(error: BaseException | None) -> None:
             self._observe(operation, request, grpc.StatusCode.OK if error is None else _status_of(error), start)
 
-        return MessageReply(await self._outcome(operation, request), ended)
+        try:
+            return MessageReply(await self._outcome(operation, request), ended)
+        except asyncio.CancelledError as error:
+            ended(error)
+            raise
 
     def _request(self, message: bytes, given: Mapping[bytes, bytes]) -> Request:
         return Request(
@@ -198,7 +202,8 @@ def _bytes_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[bytes,
 
 
 def _keep(outcome: "asyncio.Future[AnyReply | BaseException]", found: AnyReply | BaseException) -> None:
-    outcome.set_result(found)
+    if not outcome.done():  # its caller may have left in this turn of the loop
+        outcome.set_result(found)
 
 
 def _code_of(outcome: Reply | BaseException) -> grpc.StatusCode:
@@ -206,6 +211,8 @@ def _code_of(outcome: Reply | BaseException) -> grpc.StatusCode:
 
 
 def _status_of(error: BaseException) -> grpc.StatusCode:
+    if isinstance(error, asyncio.CancelledError):
+        return grpc.StatusCode.CANCELLED
     return GRPC_STATUS.get(kind_of(error), grpc.StatusCode.INTERNAL)
 
 

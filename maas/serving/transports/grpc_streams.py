@@ -65,7 +65,8 @@ class MessageStream:
                     await self._room.acquire()
                     tasks.create_task(self._reply(message))
         finally:
-            await self._parts.put(None)
+            if (task := asyncio.current_task()) is not None and not task.cancelling():
+                await self._parts.put(None)  # else nobody reads it, and there may never be room for it
 
     async def _reply(self, message: bytes) -> None:
         try:
@@ -83,15 +84,17 @@ class MessageStream:
 
     async def _pass_on(self, reply: StreamedReply, ended: Callable[[BaseException | None], None]) -> None:
         """Puts the pieces of a reply into the stream, and the fault that ends it."""
-        passing = asyncio.create_task(self._put_parts(reply))
+        fault: BaseException | None = None
         try:
-            await asyncio.wait([passing])
+            await self._put_parts(reply)
+        except BaseException as error:  # whatever it is, the client waits for the end
+            fault = error
+            if isinstance(error, asyncio.CancelledError):
+                raise
         finally:
-            passing.cancel()
-        error = passing.exception()
-        ended(error)
-        if error is not None:
-            await self._parts.put(reply.ending(self._refusal(error)))
+            ended(fault)
+        if fault is not None:
+            await self._parts.put(reply.ending(self._refusal(fault)))
 
     async def _put_parts(self, reply: StreamedReply) -> None:
         async with aclosing(reply.parts) as parts:

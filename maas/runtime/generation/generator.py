@@ -160,6 +160,7 @@ class TextGenerator:
             vocabulary_size=vocabulary_size,
             grammar=self._grammar(settings),
             scope=scope,
+            continues=isinstance(prompt, str),
         )
 
     def encode(self, prompt: Prompt) -> TokenIds:

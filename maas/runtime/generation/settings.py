@@ -7,11 +7,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from maas.bounds import ClosedFraction, Count, NonNegative, NonNegativeCount, Positive, PositiveClosedFraction
+from maas.bounds import ClosedFraction, Count, NonNegative, NonNegativeCount, PositiveClosedFraction
 from maas.errors import InputError, one_line
 from maas.suggesting import nearest_of
 
 Penalty = Annotated[float, Meta(ge=-2, le=2, description="a number from -2 to 2", examples=[0.5])]
+RepetitionPenalty = Annotated[float, Meta(ge=0.1, le=10, description="a number from 0.1 to 10", examples=[1.1])]
+Bias = Annotated[float, Meta(ge=-1e30, le=1e30, description="a number from -1e30 to 1e30", examples=[-100])]
+"""Beyond these two ranges logits in float32 may become infinite, and no token can be drawn."""
 Overflow = Literal["refuse", "cut"]
 USUAL_MAX_TOKENS = 256
 """Most new tokens where a caller sets none; fewer where the context ends before."""
@@ -49,10 +52,10 @@ class GenerationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     top_k: NonNegativeCount = 0
     top_p: PositiveClosedFraction = 1.0
     min_p: ClosedFraction = 0.0
-    repetition_penalty: Positive = 1.0
+    repetition_penalty: RepetitionPenalty = 1.0
     presence_penalty: Penalty = 0.0
     frequency_penalty: Penalty = 0.0
-    logit_bias: dict[int, float] = {}
+    logit_bias: dict[int, Bias] = {}
     seed: NonNegativeCount | None = None
     stop: tuple[str, ...] = ()
     stop_tokens: tuple[int, ...] = ()
@@ -80,7 +83,8 @@ def generation_settings(settings: Mapping[str, Any]) -> GenerationSettings:
             raise InputError(f"{name} is no setting of texts.{nearest_of(name, GenerationSettings.__struct_fields__)}")
     stop = settings.get("stop", ())
     try:
-        found = msgspec.convert({**settings, "stop": [stop] if isinstance(stop, str) else stop}, GenerationSettings)
+        given = {**settings, "stop": [stop] if isinstance(stop, str) else stop}
+        found = msgspec.convert(given, GenerationSettings, str_keys=True)  # JSON has no other keys
     except (msgspec.ValidationError, TypeError) as error:
         shown = reprlib.repr(dict(settings))
         raise InputError(f"The model cannot generate with {shown}: {one_line(error)}.") from error

@@ -51,6 +51,7 @@ class GeneratedText:
         vocabulary_size: number of tokens.
         grammar: which tokens may come, and when the text is whole; None where any may come.
         scope: name of those whose prompts may share their beginnings; none is computed for another scope.
+        continues: whether it continues the prompt's text, rather than being an answer with a beginning of its own.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class GeneratedText:
         vocabulary_size: int,
         grammar: "GrammarState | None" = None,
         scope: str = "",
+        continues: bool = False,
     ) -> None:
         self.prompt = prompt
         self.scope = scope
@@ -76,7 +78,7 @@ class GeneratedText:
         self._ends = {*settings.stop_tokens, *(() if settings.ignore_end else end_tokens)}
         self._grammar = grammar
         self._sampler = Sampler(settings, prompt.tolist(), vocabulary_size, grammar)
-        self._detokenizer = Detokenizer(tokenizer)
+        self._detokenizer = Detokenizer(tokenizer, prompt.tolist() if continues else ())
         self._stops = StopStrings(settings.stop)
 
     @property

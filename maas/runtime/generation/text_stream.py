@@ -1,9 +1,13 @@
 """Tokens made text as they come: whole characters only."""
 
+from collections.abc import Sequence
+
 from tokenizers import Tokenizer
 
 INCOMPLETE = "\ufffd"
 """What a tokenizer decodes the bytes of a character to that is not whole."""
+MOST_BEFORE = 8
+"""Tokens of what a text continues that are looked at: a character has at most four, and a special one is no text."""
 
 
 class Detokenizer:
@@ -14,13 +18,14 @@ class Detokenizer:
 
     Args:
         tokenizer: tokenizer of the model.
+        before: tokens of what the text continues; none where it is a beginning, which many tokenizers give no blank.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, before: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
-        self._tokens: list[int] = []
+        self._tokens = _last_whole(tokenizer, before)
         self._start = 0
-        self._end = 0
+        self._end = len(self._tokens)
 
     def feed(self, token: int) -> str:
         """Adds a token and returns the characters that it completes."""
@@ -41,3 +46,13 @@ class Detokenizer:
         before: str = self._tokenizer.decode(self._tokens[self._start : self._end])
         after: str = self._tokenizer.decode(self._tokens[self._start :])
         return after[len(before) :]
+
+
+def _last_whole(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[int]:
+    """Returns the last of some tokens that are whole characters together; none where the last few are not."""
+    for count in range(1, min(MOST_BEFORE, len(tokens)) + 1):
+        last = list(tokens[-count:])
+        text: str = tokenizer.decode(last)
+        if text and INCOMPLETE not in text:
+            return last
+    return []

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from maas.runtime.generation.generator import Prompt, TextGenerator
 
 INLINE_BYTES = 4096
-"""Of prompts that are made tokens on the event loop; larger ones are in the thread that preprocesses, where forms of
-texts are compiled as well."""
+"""Of the prompt of one text that is begun on the event loop. Larger ones are in the thread that preprocesses; so are
+several texts, since each has counts of all tokens of the vocabulary, and forms of texts, which are compiled."""
 
 
 class StepsEngine:
@@ -143,7 +143,7 @@ class StepsEngine:
         """Returns the texts of a call, their prompts made tokens."""
         self._loop = asyncio.get_running_loop()
         steps = _begun_texts(self._generator, call)
-        if call.size_bytes <= INLINE_BYTES and not call.settings.has_form:
+        if call.texts == 1 and call.size_bytes <= INLINE_BYTES and not call.settings.has_form:
             return list(steps)
         self._encoding += call.texts
         try:

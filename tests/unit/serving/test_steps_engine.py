@@ -1,6 +1,7 @@
 """Continuous batching: texts equal those alone, whoever joins and leaves; limits, priorities, deadlines, leaving."""
 
 import asyncio
+import threading
 from contextlib import aclosing
 
 import numpy as np
@@ -340,3 +341,21 @@ def test_priorities_go_first_and_none_starves_when_texts_wait():
     order = queue.take(20)
     assert order[:7] == ["high", *(f"normal{number}" for number in range(6))]
     assert order[7:] == ["low0", "normal6", "normal7", "low1"]
+
+
+@pytest.mark.parametrize(("texts", "thread"), [(1, "MainThread"), (2, "preprocess")])
+def test_several_texts_are_begun_beside_the_event_loop_when_their_prompts_are_short(engine, generator, texts, thread):
+    class Watched:
+        def __init__(self) -> None:
+            self.threads: set[str] = set()
+
+        def begin(self, *given):
+            self.threads.add(threading.current_thread().name)
+            return generator.begin(*given)
+
+    watched = engine._generator = Watched()
+    call = call_for("the", copies=texts, size_bytes=60, temperature=1.0, seed=1, max_tokens=5)
+    found = asyncio.run(texts_of(engine, call))
+    alone = [generation_settings({"temperature": 1.0, "seed": 1 + copy, "max_tokens": 5}) for copy in range(texts)]
+    assert found == [generator.generate(["the"], one)[0].text for one in alone]
+    assert watched.threads == {thread}

@@ -43,11 +43,19 @@ def test_likeliest_text_is_given_when_nothing_is_set(asking, repository, bundle)
     assert found == {"model_name": "tiny", "model_version": "1", "text_output": bundle.generate("the").text}
 
 
+def test_biases_are_those_of_the_bundle_when_json_names_tokens(asking, repository, bundle):
+    body = {"text_input": "the", "parameters": {"max_tokens": 3, "logit_bias": {"70": 1e4}}}
+    found = asking.ask(repository, "POST", "/v2/models/tiny/generate", json=body).json()
+    assert found["text_output"] == bundle.generator.tokenizer.decode([70] * 3)
+    assert found["text_output"] == bundle.generate("the", max_tokens=3, logit_bias={70: 1e4}).text
+
+
 BAD = {
     "no text": ("generate", {"text": "a"}, 400, "text_input"),
     "unknown setting": ("generate", {"text_input": "a", "parameters": {"heat": 1}}, 400, "heat"),
     "stream": ("generate", {"text_input": "a", "parameters": {"stream": True}}, 400, "to generate_stream"),
     "no stream": ("generate_stream", {"text_input": "a", "parameters": {"stream": False}}, 400, "to generate"),
+    "penalty": ("generate", {"text_input": "a", "parameters": {"repetition_penalty": 1e-40}}, 400, "penalty"),
     "form": ("generate", {"text_input": "a", "parameters": {"regex": "("}}, 400, "cannot be given this form"),
     "context": ("generate_stream", {"text_input": "x" * 200}, 400, "at most 128"),
     "size": ("generate", {"text_input": "x" * 2**20}, 400, "prompts may have 1,048,576"),

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from maas.errors import InputError
-from maas.runtime.generation.settings import GenerationSettings, generation_settings
+from maas.runtime.generation.settings import GenerationSettings, RepetitionPenalty, generation_settings
 from maas.serving.call import GenerationCall, RowList
 from maas.serving.examples import example_text
 from maas.serving.faults import UnreadableError
@@ -38,7 +38,7 @@ class GenerationRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
     user: str | None = None
     top_k: int | None = None
     min_p: float | None = None
-    repetition_penalty: Annotated[float, Meta(ge=0.1, le=10)] | None = None
+    repetition_penalty: RepetitionPenalty | None = None
     structured_outputs: StructuredOutputs | None = None
     cache_salt: str | None = None
 

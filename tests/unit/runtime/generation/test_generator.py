@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders
 
 from maas.errors import InputError
 from maas.runtime.generation.settings import generation_settings
@@ -54,6 +55,18 @@ def test_pieces_join_to_the_text_when_it_is_streamed(generator):
     assert "".join(piece.text for piece in pieces) == text.text
     assert tuple(piece.chosen for piece in pieces) == text.chosen
     assert [piece.finish_reason for piece in pieces] == [None] * (len(pieces) - 1) + [text.finish_reason]
+
+
+def test_first_blank_stays_when_a_text_is_continued_and_not_when_it_is_an_answer(generator, monkeypatch):
+    plain = generator.tokenizer
+    stripping = Tokenizer.from_str(plain.to_str())
+    stripping.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])  # as of SentencePiece
+    monkeypatch.setattr(generator, "tokenizer", stripping)
+    blank = next(token for name, token in plain.get_vocab().items() if name.startswith("Ġ") and len(name) > 2)
+    word = plain.decode([blank])
+    assert word.startswith(" ")
+    continued, answered = generate(generator, ["the", MESSAGES], max_tokens=2, logit_bias={blank: 1e6})
+    assert (continued.text, answered.text) == (2 * word, (2 * word)[1:])
 
 
 def test_text_ends_before_a_stop_when_one_comes(generator):

@@ -11,8 +11,9 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from maas.errors import InputError
 from maas.runtime.generation.sampling import Sampler, log_softmax
-from maas.runtime.generation.settings import GenerationSettings
+from maas.runtime.generation.settings import GenerationSettings, generation_settings
 
 LOGITS = np.random.default_rng(3).normal(scale=3, size=200).astype(np.float32)
 PROMPT = [5, 9, 9]
@@ -117,3 +118,31 @@ def test_log_probabilities_are_of_the_model_when_settings_change_the_draw():
     assert [token for token, _ in chosen.likeliest] == np.argsort(-LOGITS)[:3].tolist()
     assert [value for _, value in chosen.likeliest] == pytest.approx(np.sort(expected)[::-1][:3].tolist())
     np.testing.assert_allclose(log_softmax(LOGITS), expected)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"repetition_penalty": value} for value in (1e-40, 0.0999, 10.001, 1e39)),
+        *({"logit_bias": {3: value}} for value in (1.1e30, -1.1e30, 1e39, -1e39)),
+    ],
+    ids=str,
+)
+def test_setting_is_refused_when_float32_may_not_hold_what_it_makes_of_logits(settings):
+    with pytest.raises(InputError, match="The model cannot generate with"):
+        generation_settings(settings)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4, 1e30])
+@pytest.mark.parametrize("temperature", [5e-324, 1e-6, 1.0, 1e308])
+def test_a_token_can_be_drawn_whatever_the_settings_are(scale, temperature):
+    logits = np.float32([-1, -0.5, 0, 0.5, 1]) * np.float32(scale)
+    for penalty in (0.1, 1.0, 10.0):
+        for bias in (-1e30, 1e30):
+            for more in ({}, {"top_k": 2, "top_p": 1e-300, "min_p": 1.0}):
+                settings = {"repetition_penalty": penalty, "logit_bias": {0: bias, 4: bias}, "seed": 1, **more}
+                drawing = Sampler(
+                    generation_settings({**settings, "temperature": temperature, "presence_penalty": -2.0}), [0, 4], 5
+                )
+                for _ in range(3):
+                    assert 0 <= drawing.choose(logits).token < 5

@@ -37,6 +37,37 @@ def test_blanks_stay_when_the_tokenizer_marks_words_by_them():
     assert pieces_of(tokenizer, [0, 1, 2, 0]) == ["the", " cat", "s", " the", ""]
 
 
+def marked_words() -> Tokenizer:
+    """As of SentencePiece: blanks belong to words, a text begins without one, and rare characters are bytes."""
+    words = {"<unk>": 0, "<s>": 1, "▁is": 2, "▁Paris": 3, ".": 4, "▁": 5}
+    names = {**words, **{f"<0x{byte:02X}>": len(words) + byte for byte in range(256)}}
+    tokenizer = Tokenizer(models.BPE(vocab=names, merges=[], unk_token="<unk>", byte_fallback=True))
+    tokenizer.add_special_tokens(["<s>"])
+    strip = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(strip)
+    return tokenizer
+
+
+BYTES = [6 + byte for byte in "你".encode()]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ([1, 2], [3, 4], " Paris."),
+        ([2, 5], [3], " Paris"),
+        ([2, *BYTES], [3, *BYTES], " Paris你"),
+        ([2, *BYTES, *BYTES], [*BYTES, 3], "你 Paris"),
+        ([1], [3, 4], "Paris."),
+        ([], [3, 2], "Paris is"),
+    ],
+    ids=str,
+)
+def test_text_has_the_blank_that_parts_it_from_what_it_continues(before, after, text):
+    detokenizer = Detokenizer(marked_words(), before)
+    assert "".join([*map(detokenizer.feed, after), detokenizer.flush()]) == text
+
+
 def test_special_tokens_are_no_text_when_they_come(tiny_llama):
     tokenizer = tiny_llama.tokenizer()
     assert "".join(pieces_of(tokenizer, [1, *tokenizer.encode("text").ids, 0])) == "text"

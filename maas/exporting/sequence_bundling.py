@@ -33,6 +33,7 @@ from maas.runtime.postprocessors import Postprocessor, load_postprocessor
 from maas.runtime.postprocessors.transcription import SPEECH_TASK
 from maas.runtime.postprocessors.translation import LOG_PROBABILITY
 from maas.runtime.processors import Processor
+from maas.runtime.searched_rows import following
 from maas.runtime.translation.timed_transcriber import opened_translator
 
 TRANSLATION_TASK = "translation"
@@ -130,7 +131,7 @@ def _finished(
         golden: number of golden rows.
     """
     predictor = Predictor(
-        opened_translator(folder, manifest, made[0]),
+        opened_translator(folder, manifest, following(made[0], manifest.search)),
         *made,
         batch_size=manifest.serving.batch_size,
         threads=manifest.serving.threads,

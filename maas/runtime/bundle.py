@@ -36,6 +36,7 @@ from maas.runtime.model import Predictor, Runnable
 from maas.runtime.postprocessors import load_postprocessor
 from maas.runtime.postprocessors.translation import TRANSLATED_TEXT
 from maas.runtime.processors import Processor, load_processor
+from maas.runtime.searched_rows import following
 from maas.runtime.table_rows import NamedColumns, raw_rows_of
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Bundle:
             BundleError: the model generates texts, or its processor cannot be loaded.
         """
         self.require_predictive()
-        return load_processor(self.manifest.processor, self.folder / ASSETS)
+        return following(load_processor(self.manifest.processor, self.folder / ASSETS), self.manifest.search)
 
     def make_predictor(
         self, *, batch_size: int | None = None, threads: int | None = None, model: Path | None = None

@@ -87,6 +87,11 @@ class Codec(Protocol):
         """
         ...
 
+    @property
+    def decodes_files(self) -> bool:
+        """Whether a text in a row may be a file, whose size does not show how much there is to decode."""
+        ...
+
     def pixels_to_decode(self, row: object) -> int:
         """Returns how many pixels preprocessing a row would decode, by its header alone; 0 where it is no picture."""
         ...

@@ -12,11 +12,23 @@ from numpy.typing import NDArray
 from maas.errors import InputError, shortened_value
 from maas.records.manifest import Translation
 from maas.runtime.codec import Features
-from maas.runtime.processors.base import SingleArrayProcessor
+from maas.runtime.processors.base import Processor, SingleArrayProcessor
 
 BEAMS = "beams"
 """Key of a row, feature, and model input: how many texts are followed at once; 0 in a batch for the model's own."""
 MOST_BEAMS = 64
+
+
+def following(processor: Processor, search: Translation | None) -> Processor:
+    """Returns a processor that knows the search of its bundle, if rows may want something of it.
+
+    Args:
+        processor: of the bundle.
+        search: its settings; None where the model searches for no text.
+    """
+    if search is not None and isinstance(processor, SearchedRows):
+        processor.follow(search)
+    return processor
 
 
 class SearchedRows(SingleArrayProcessor):

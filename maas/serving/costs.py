@@ -114,7 +114,7 @@ def longest_row(processor: Codec, golden: Sequence[Row]) -> Row:
     """Returns the golden row whose preprocessed form is largest, with its texts repeated until it grows no more."""
     sizes = [size_of(features) for features in processor.preprocess(golden)]
     row, size = golden[sizes.index(max(sizes))], max(sizes)
-    if processor.media_types:  # a text there is a file
+    if processor.decodes_files:
         return row
     for _ in range(MOST_DOUBLINGS):
         doubled = _doubled(row)
@@ -143,7 +143,7 @@ def _doubled(value: Row) -> Row:
 
 
 def _preprocess_s_per_byte(processor: Codec, rows: Sequence[Row]) -> float:
-    if processor.media_types:
+    if processor.decodes_files:
         return math.inf
     return max(_quickest_s(partial(processor.preprocess, [row])) / len(encode(row)) for row in rows)
 

@@ -52,6 +52,11 @@ class Processor(ABC):
             InputError: a row cannot be understood; the message names the row.
         """
 
+    @property
+    def decodes_files(self) -> bool:
+        """Whether a text in a row may be a file, whose size does not show how much there is to decode."""
+        return bool(self.media_types)
+
     def pixels_to_decode(self, row: object) -> int:
         """Returns how many pixels preprocessing a row would decode, by its header alone; 0 where it is no picture."""
         return 0

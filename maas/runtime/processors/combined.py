@@ -89,6 +89,28 @@ class CombinedProcessor(Processor):
             for row in zip(*found, strict=True)
         ]
 
+    @property
+    def max_pixels(self) -> int | None:
+        """The largest picture that is decoded, in any of the parts."""
+        return next(iter(self.parts.values())).max_pixels
+
+    @max_pixels.setter
+    def max_pixels(self, most: int | None) -> None:
+        for part in self.parts.values():
+            part.max_pixels = most
+
+    @property
+    def decodes_files(self) -> bool:
+        """Whether a part does."""
+        return any(part.decodes_files for part in self.parts.values())
+
+    def pixels_to_decode(self, row: object) -> int:
+        """Returns how many pixels preprocessing a row would decode, in all of its parts."""
+        if not isinstance(row, Mapping | list | tuple):
+            return 0
+        columns = row if isinstance(row, Mapping) else dict(zip(self._columns, row, strict=False))
+        return sum(part.pixels_to_decode(columns.get(name)) for name, part in self.parts.items())
+
     def _preprocessed(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Features]:
         try:
             return self.parts[name].preprocess([self.part_of(name, row) for row in rows])

@@ -23,7 +23,7 @@ from maas.runtime.model import parts_of_size
 from maas.runtime.postprocessors.translation import DURATION, LANGUAGE, LOG_PROBABILITY, SEGMENTS, SPOKEN_TEXT
 from maas.runtime.processors import Processor
 from maas.runtime.processors.spoken_text import HOP, LANGUAGE_TOKEN, PREVIOUS, RATE, SAMPLE_COUNT
-from maas.runtime.searched_rows import BEAMS, SearchedRows
+from maas.runtime.searched_rows import BEAMS
 from maas.runtime.translation.graphs import SAMPLES, TranslationGraphs
 from maas.runtime.translation.search import Hypothesis, best_texts, first_logits
 from maas.runtime.translation.spectrograms import SPECTROGRAM, Spectrograms
@@ -259,8 +259,6 @@ def opened_translator(folder: Path, manifest: Manifest, processor: Processor, th
     Raises:
         BundleError: a graph cannot be loaded, or they do not fit together.
     """
-    if manifest.search is not None and isinstance(processor, SearchedRows):
-        processor.follow(manifest.search)
     kind: type[Translator] = Translator
     if manifest.timed_transcription is not None:
         kind = TimedTranscriber

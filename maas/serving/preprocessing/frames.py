@@ -27,6 +27,7 @@ class ModelRecord(msgspec.Struct, frozen=True):
         name: name that callers use.
         version: version of the model.
         folder: its bundle.
+        digest: of the bundle that is served: the folder may hold another one later.
         max_rows: largest number of rows in a call.
         max_pixels: largest picture that is decoded; null for as large as can be.
         max_beams: most beams of a text; null where the model searches for none.
@@ -36,6 +37,7 @@ class ModelRecord(msgspec.Struct, frozen=True):
     name: str
     version: str
     folder: str
+    digest: str
     max_rows: int
     max_pixels: int | None
     max_beams: int | None

@@ -230,6 +230,7 @@ def _record(deployment: PredictingDeployment) -> ModelRecord:
         deployment.name,
         deployment.version,
         str(deployment.bundle.folder.resolve()),
+        deployment.bundle.digest,
         deployment.engine.max_rows,
         deployment.processor.max_pixels,
         getattr(deployment.processor, "max_beams", None),

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from functools import cached_property
 from pathlib import Path
 
+from maas.errors import BundleError
 from maas.records.manifest import Manifest
 from maas.runtime.bundle import Bundle
 from maas.runtime.bundle_files import read_manifest
 from maas.runtime.codec import Codec, Outputs
 from maas.runtime.postprocessors import Postprocessor, load_postprocessor
-from maas.runtime.processors import load_processor
 from maas.serving.call import Call, Chunk
 from maas.serving.engines.small_calls import AnySmallCall
 from maas.serving.preprocessing.frames import ModelRecord
@@ -39,13 +39,23 @@ class UnopenedDeployment(PredictingDeployment):
 
     @cached_property
     def bundle(self) -> Bundle:  # type: ignore[override]
-        """Directory that it came from, each file checked."""
-        return Bundle.open(self._record.folder, check_evidence=False)
+        """Directory that it came from, each file checked.
+
+        Raises:
+            BundleError: it holds another bundle than the one that is served.
+        """
+        found = Bundle.open(self._record.folder, check_evidence=False)
+        if found.digest != self._record.digest:
+            raise BundleError(
+                f"{self._record.folder} holds another bundle than the one that is served from there. Send the server "
+                "SIGHUP, and it serves what is there now."
+            )
+        return found
 
     @cached_property
     def processor(self) -> Codec:  # type: ignore[override]
         """Reads raw rows."""
-        processor = load_processor(self.bundle.manifest.processor, self.bundle.folder / "assets")
+        processor = self.bundle.load_processor()
         processor.max_pixels = self._record.max_pixels
         if self._record.max_beams is not None:
             vars(processor)["max_beams"] = self._record.max_beams

@@ -226,6 +226,16 @@ def test_file_and_query_are_taken_when_the_route_of_the_task_is_called(server, b
     assert found == bundle.predict([{"audio": sound, "beams": 2}])[0]
 
 
+def test_large_file_is_heard_as_a_small_one_when_it_names_language_and_prompt(server, bundle):
+    asked = {"language": "de", "prompt": "off", "beams": "2"}
+    plain, silent = wav(SOUNDS[1]), b"LIST" + (2**18).to_bytes(4, "little") + bytes(2**18)
+    large = b"RIFF" + (len(plain) + len(silent) - 8).to_bytes(4, "little") + plain[8:] + silent
+    assert len(large) > 2**18  # a chunk that no reader of sounds looks into, so that the process beside hears it
+    (expected,) = bundle.predict([{"audio": plain, "language": "de", "prompt": "off", "beams": 2}])
+    reply = httpx.post(f"{server}/v1/audio/transcriptions", data=asked, files={"file": ("a.wav", large)}, timeout=60)
+    assert reply.json() == {"text": expected["text"]}
+
+
 def test_command_exports_a_whisper_when_it_is_named(place, tmp_path, entered):
     sounds = tmp_path / "sounds"
     sounds.mkdir()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import shutil
 import signal
 import socket
 import threading
@@ -17,6 +18,7 @@ from PIL import Image
 
 from maas.errors import OverloadError
 from maas.serving.call import PreprocessedInputs
+from maas.serving.entries import LocatedEntry
 from maas.serving.preprocessing.frames import ReadRequest, features_frames, features_of_frame, head_of
 from maas.serving.preprocessing.reader import InputReader
 from maas.serving.protocols.operations import Request
@@ -356,3 +358,43 @@ def test_large_request_opens_no_other_model_than_the_one_that_it_names(start, bu
         rows = np.zeros((700, 64)).tolist()
         assert server.client.post("/predict", json={"input_data": rows, "model": "digits"}).status_code == 500
         assert server.client.post("/predict", json={"input_data": [LONG]}).status_code == 200
+
+
+def test_rows_are_preprocessed_as_the_served_bundle_does_when_its_folder_was_exchanged(bundles, tmp_path):
+    folder = bundles.text_bundle(tmp_path / "served", max_tokens=64)
+    request = json.dumps({"input_data": [LONG]}).encode()
+
+    async def run() -> tuple[int, int]:
+        repository = Repository()
+        slot = repository.add(LocatedEntry.of_folder(folder))
+        reader = InputReader(1024)
+
+        async def tokens() -> int:
+            call = await reader.read(PredictOperation(), Request(request), repository.snapshot)
+            return len(call.inputs.features[0]["token_ids"])
+
+        try:
+            before = await tokens()
+            shutil.rmtree(folder)
+            bundles.text_bundle(folder, max_tokens=8)
+            assert await tokens() == before  # what is served is the bundle of before
+            await repository.refresh(slot, LocatedEntry.of_folder(folder))
+            return before, await tokens()
+        finally:
+            await reader.close()
+            await repository.close()
+
+    assert asyncio.run(run()) == (64, 8)
+
+
+def test_request_fails_when_the_files_that_it_needs_are_another_bundles(bundles, tmp_path):
+    folder = bundles.text_bundle(tmp_path / "served", max_tokens=64)
+
+    async def scenario(reader, snapshot):
+        shutil.rmtree(folder)
+        bundles.text_bundle(folder, max_tokens=8)
+        request = json.dumps({"input_data": [LONG]}).encode()
+        with pytest.raises(RuntimeError, match="holds another bundle than the one that is served from there"):
+            await reader.read(PredictOperation(), Request(request), snapshot)
+
+    reading(folder, scenario, max_waiting_rows=8)

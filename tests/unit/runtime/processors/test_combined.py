@@ -1,10 +1,14 @@
 """Rows of several inputs: each part by its own processor, with names that do not meet."""
 
+import io
+
 import pytest
+from PIL import Image
 
 from maas.errors import BundleError, ConfigError, InputError
 from maas.runtime.processors import load_processor
 from maas.runtime.processors.combined import CombinedProcessor
+from maas.runtime.processors.image import ImageProcessor
 from maas.runtime.processors.tabular import TabularProcessor
 from maas.runtime.processors.text import TextProcessor
 
@@ -62,3 +66,30 @@ def test_recipe_is_refused_when_parts_are_few_or_meet():
 def test_record_is_refused_when_a_part_names_a_folder_outside(tmp_path):
     with pytest.raises(BundleError, match="it takes kind and"):
         load_processor({"kind": "combined", "parts": {"../a": {"kind": "text"}, "b": {"kind": "text"}}}, tmp_path)
+
+
+def png(height: int, width: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("L", (width, height)).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_pictures_are_bounded_as_those_of_a_part_alone_when_rows_hold_some():
+    both = CombinedProcessor({"photo": ImageProcessor(4, 4, 1), "columns": TabularProcessor(["price"], ["kind"])})
+    row = {"photo": png(30, 50), "price": 1.0, "kind": "a"}
+    assert both.decodes_files
+    assert [both.pixels_to_decode(one) for one in (row, list(row.values()), {"photo": "a"}, {}, b"", 3)] == [
+        1500, 1500, 0, 0, 0, 0,
+    ]  # fmt: skip
+    assert both.preprocess([row])[0]["photo.pixels"].shape == (4, 4, 1)
+    both.max_pixels = 1499
+    with pytest.raises(InputError, match="is a PNG image of 50 × 30 pixels"):
+        both.preprocess([row])
+    both.max_pixels = 1500
+    assert both.preprocess([row])[0]["photo.pixels"].shape == (4, 4, 1)
+    assert (both.max_pixels, both.parts["photo"].max_pixels) == (1500, 1500)
+
+
+def test_no_part_decodes_files_when_all_are_texts_and_columns(processor):
+    assert not processor.decodes_files
+    assert processor.pixels_to_decode({"title": "a"}) == 0

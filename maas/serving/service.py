@@ -84,10 +84,10 @@ class Service:
 
     @property
     def routes(self) -> RouteTable:
-        """The operations for what is served now, made again only when that changes."""
+        """The operations for what is served now, made again only when that changes: they keep it in memory."""
         snapshot = self._repository.snapshot
         if snapshot is not self._routed:
-            if self._routed is None or snapshot.digest != self._routed.digest:
+            if self._routed is None or snapshot != self._routed:
                 self._routes = _table([*self._sources(snapshot), self._own_pages])
             self._routed = snapshot
         return self._routes

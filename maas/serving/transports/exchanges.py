@@ -84,17 +84,17 @@ class Exchange:
         Args:
             known: the head, if it came before.
         """
-        head, routes = self.head, self._state.service.routes
+        head, routes, known_heads = self.head, self._state.service.routes, self._state.known_heads
         try:
             if head.method == "OPTIONS":
                 self._known = self._state.cors.preflight(head)
                 if self._known is not None:
                     return
-            found = None if known is None else known.found(routes)
+            found = None if known is None else known_heads.found(known, routes)
             if found is None:
                 found = self._found(routes)
                 if known is not None:
-                    known.keep(routes, found)
+                    known_heads.keep(known, found)
             self._operation, self.request.values, self._encoding = found
             if head.body_bytes and self._operation.takes_body:
                 self._held = self._state.bodies.hold(head.body_bytes, 0)

@@ -35,33 +35,28 @@ class FoundOperation(NamedTuple):
 
 
 class KnownHead:
-    """A head that was parsed before, and what was found for it among the operations that were offered then.
+    """A head that was parsed before.
 
     Args:
         head: as it was parsed.
     """
 
-    __slots__ = ("_found", "_routes", "head")
+    __slots__ = ("head",)
 
     def __init__(self, head: HttpHead) -> None:
         self.head = head
-        self._routes: RouteTable | None = None
-        self._found: FoundOperation | None = None
-
-    def found(self, routes: RouteTable) -> FoundOperation | None:
-        """Returns what was found in some routes; None where that is not known."""
-        return self._found if routes is self._routes else None
-
-    def keep(self, routes: RouteTable, found: FoundOperation) -> None:
-        """Keeps what was found in some routes."""
-        self._routes, self._found = routes, found
 
 
 class KnownHeads:
-    """Heads of requests that came in one piece and left their connection open; for all connections of a server."""
+    """Heads of requests that came in one piece and left their connection open; for all connections of a server.
+
+    What was found and prepared for them is not kept beyond what is served: it would keep models in memory.
+    """
 
     def __init__(self) -> None:
         self._heads: dict[bytes, KnownHead] = {}
+        self._found: dict[KnownHead, FoundOperation] = {}
+        self._routes: RouteTable | None = None
         self._prepared: dict[KnownHead, PreparedInference | None] = {}
         self._snapshot: Snapshot | None = None
 
@@ -87,13 +82,28 @@ class KnownHeads:
             return
         if len(self._heads) >= MOST_HEADS:
             self._heads.clear()
+            self._found.clear()
             self._prepared.clear()
         self._heads[data[:start]] = KnownHead(head)
 
+    def found(self, known: KnownHead, routes: RouteTable) -> FoundOperation | None:
+        """Returns what was found for a head in some routes; None where that is not known.
+
+        Args:
+            known: the head.
+            routes: of what is served now.
+        """
+        if routes is not self._routes:
+            self._routes = routes
+            self._found.clear()
+        return self._found.get(known)
+
+    def keep(self, known: KnownHead, found: FoundOperation) -> None:
+        """Keeps what was looked for, since it was not known in the routes of now."""
+        self._found[known] = found
+
     def prepared(self, known: KnownHead, service: Service) -> PreparedInference | None:
         """Returns the inference that is prepared for a head; None where each request needs to be looked at.
-
-        It is prepared once for what is served, and not kept beyond that: it would keep models in memory.
 
         Args:
             known: the head.
@@ -109,7 +119,7 @@ class KnownHeads:
             return self._prepare(known, service)
 
     def _prepare(self, known: KnownHead, service: Service) -> PreparedInference | None:
-        found, head = known.found(service.routes), known.head
+        found, head = self.found(known, service.routes), known.head
         if found is None:
             return None
         request = Request(

@@ -575,6 +575,49 @@ def test_new_version_answers_and_the_old_one_is_forgotten_when_it_is_swapped(bun
     assert len(prepared_calls) == TIMES - 2 + TIMES - 1
 
 
+def test_old_version_is_forgotten_when_heads_that_named_it_do_not_come_again(bundles, tmp_path):
+    folders = [bundles.array_bundle(tmp_path / str(seed), seed=seed) for seed in range(2)]
+    get = b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n"
+    others = [*(post(b" " * size + rows(ROW)) for size in range(4)), get % b"/openapi.json", get % b"/docs"]
+
+    async def scenario():
+        repository = Repository()
+        slot = repository.add(LocatedEntry.of_folder(folders[0]))
+        talk = Talk(repository)
+        for request in [one for one in others for _ in range(TIMES)]:
+            assert (await talk.replies([request]))[0].startswith(b"HTTP/1.1 200 ")
+        old = weakref.ref(slot.deployment)
+        await repository.swap(slot, LocatedEntry.of_folder(folders[1], version="2"))
+        for _ in range(TIMES):
+            await talk.replies([post(rows(ROW, ROW))])
+        await asyncio.gather(*repository._retiring)
+        gc.collect()
+        return old()
+
+    assert uvloop.run(scenario()) is None
+
+
+def test_old_engine_is_forgotten_when_the_same_bundle_is_served_by_other_settings(array_folder):
+    get = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
+
+    async def scenario():
+        repository = Repository()
+        slot = repository.add(LocatedEntry.of_folder(array_folder))
+        talk = Talk(repository)
+        for request in (post(rows(ROW)), get):
+            await talk.replies([request])
+        old = weakref.ref(slot.deployment)
+        entry = ModelEntry(model=str(array_folder), batch_size=4)
+        await repository.refresh(slot, LocatedEntry(entry, str(array_folder), None, "1"))
+        for request in (post(rows(ROW)), get):
+            await talk.replies([request])
+        await asyncio.gather(*repository._retiring)
+        gc.collect()
+        return old()
+
+    assert uvloop.run(scenario()) is None
+
+
 def test_roll_out_decides_when_it_begins_between_two_requests(bundles, tmp_path, prepared_calls):
     async def scenario():
         repository = Repository()

@@ -6,11 +6,13 @@ One change is made at a time. What fails leaves things as they are.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from maas.errors import ConfigError, InputError, MaasError, shortened_value
+from maas.runtime.bundle_files import read_manifest
 from maas.serving import later
 from maas.serving.entries import LocatedEntry, ModelEntry
 from maas.serving.faults import UnknownModelError
@@ -141,7 +143,10 @@ class Administration:
         task.add_done_callback(self._reloading.discard)
 
     async def reload(self) -> None:
-        """Reads the settings again, and serves what is new or has changed in them; each fault is a line of the log."""
+        """Reads the settings again, and serves what is new or has changed in them; each fault is a line of the log.
+
+        As long as an entry cannot be loaded, what the settings have no more continues: the entry may be for its place.
+        """
         try:
             written, default = await asyncio.to_thread(self._entries)
             entries = await asyncio.to_thread(lambda: list(self._locator.expanded(written)))
@@ -150,25 +155,46 @@ class Administration:
             return
         async with self.repository.changes:
             known = {slot.entry.identity: slot for slot in self.repository.slots}
-            for entry in entries:
-                await self._take(entry, known.get(entry.identity))
             wanted = {entry.identity for entry in entries}
+            gone = [slot for identity, slot in known.items() if identity not in wanted]
+            taken = [await self._take(entry, known.get(entry.identity), gone) for entry in entries]
             self._unloaded = [one for one in self._unloaded if one.entry.identity in wanted]
-            self.repository.remove([slot for identity, slot in known.items() if identity not in wanted])
+            if all(taken):
+                self.repository.remove(gone)
             self._put_in_order(entries, default)
         served = ", ".join(f"{one.name} version {one.version}" for one in self.repository.snapshot.deployments)
         log.warning("The settings were read again; served: %s.", served)
         for follow in self.followers:
             await follow()
 
-    async def _take(self, entry: ModelEntry, slot: Slot | None) -> None:
+    async def _take(self, entry: ModelEntry, slot: Slot | None, gone: list[Slot]) -> bool:
+        """Serves what an entry stands for now, and returns whether that can be.
+
+        Args:
+            entry: of the settings.
+            slot: that it has; null where it is new.
+            gone: slots of entries that the settings have no more; the entry takes the one of its version out of them.
+        """
         try:
             if slot is not None:
                 await self._refresh(slot, entry)
             elif not any(one.entry.identity == entry.identity for one in self._unloaded):
-                await self.repository.add_beside(await self._located(entry))
+                await self._add(await self._located(entry), gone)
         except MaasError as error:
             log.warning("%s cannot be loaded, and what was served continues: %s", entry.name or entry.model, error)
+            return False
+        return True
+
+    async def _add(self, model: LocatedEntry, gone: list[Slot]) -> None:
+        """Serves a new entry: in the place of one that is gone and had its name and version, or beside all others."""
+        name = model.name or (await asyncio.to_thread(read_manifest, Path(model.folder))).name
+        place = (name, model.version)
+        replaced = next((one for one in gone if (one.deployment.name, one.deployment.version) == place), None)
+        if replaced is None:
+            await self.repository.add_beside(model)
+        else:
+            gone.remove(replaced)
+            await self.repository.refresh(replaced, model)
 
     async def _refresh(self, slot: Slot, entry: ModelEntry) -> None:
         """Serves what an entry stands for now, unless that is what is served."""

@@ -137,12 +137,14 @@ class Repository:
         self._retire_missing(before)
 
     def put_in_order(self, order: Sequence[object], default: str | None) -> None:
-        """Puts slots in the order of a list of entries' identities, with a default model.
+        """Puts slots in the order of a list of entries' identities, others after them, with a default model.
 
         Raises:
             ConfigError: the default model is not served; the first one is in its place.
         """
-        self.slots.sort(key=lambda slot: order.index(slot.entry.identity) if slot.entry.identity in order else 0)
+        self.slots.sort(
+            key=lambda slot: order.index(slot.entry.identity) if slot.entry.identity in order else len(order)
+        )
         self.default = None
         self._publish()
         if default is not None:

@@ -45,7 +45,7 @@ class Place:
 
 
 def rest(entry):
-    return ", ".join(f"{key}: {value}" for key, value in entry.items() if key != "of")
+    return ", ".join(f"{key}: {value}" for key, value in entry.items() if key != "of") or "lazy: false"
 
 
 @pytest.fixture
@@ -74,6 +74,61 @@ def test_models_come_change_and_go_when_the_settings_are_read_again(place):
         assert {a.state, b.state} == {DeploymentState.GONE}
 
     place.running(scenario)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([{"of": "a", "name": "x"}], [{"of": "b", "name": "x"}], [("x", "1", "b")]),
+        ([{"of": "a"}], [{"of": "b"}], [("digits", "1", "b")]),
+        ([{"of": "a", "name": "x"}], [{"of": "b", "name": "x", "version": 2}], [("x", "2", "b")]),
+        (
+            [{"of": "a", "name": "x"}, {"of": "b", "name": "y"}],
+            [{"of": "a", "name": "y"}, {"of": "b", "name": "x"}],
+            [("y", "1", "a"), ("x", "1", "b")],
+        ),
+        (
+            [{"of": "a", "name": "x"}, {"of": "b", "name": "y"}],
+            [{"of": "c", "name": "y"}, {"of": "a", "name": "x"}],
+            [("y", "1", "c"), ("x", "1", "a")],
+        ),
+    ],
+    ids=str,
+)
+def test_entry_takes_the_place_of_the_one_before_when_its_folder_is_another(place, caplog, before, after, expected):
+    place.write(*before)
+
+    async def scenario(administration, repository):
+        place.write(*after)
+        await administration.reload()
+        found = repository.snapshot.predicting
+        assert [(one.name, one.version, one.bundle.folder.name) for one in found] == expected
+        for one in found:
+            wanted = Bundle.open(one.bundle.folder).predictor.scores(ROWS)
+            np.testing.assert_allclose((await one.outputs(ROWS))["probabilities"], wanted, atol=1e-6)
+
+    place.running(scenario)
+    assert "cannot be loaded" not in caplog.text
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_model_continues_when_the_folder_that_is_to_take_its_place_is_broken(place, caplog, version):
+    place.write({"of": "a", "name": "x"}, {"of": "c", "name": "z"})
+    (place.folder / "b" / "model.onnx").unlink()
+
+    async def scenario(administration, repository):
+        x = repository.snapshot.find("x")
+        place.write({"of": "b", "name": "x", "version": version}, {"of": "c", "name": "z"})
+        await administration.reload()
+        assert repository.snapshot.find("x") is x
+        assert len((await x.outputs(ROWS))["probabilities"]) == 1
+        assert sorted(served(repository)) == [("x", "1"), ("z", "1")]
+        place.write({"of": "a", "name": "x"})  # the next reading of right settings takes away what is not wanted
+        await administration.reload()
+        assert repository.snapshot.predicting == (x,)
+
+    place.running(scenario)
+    assert "x cannot be loaded, and what was served continues: " in caplog.text
 
 
 def test_bundle_is_loaded_again_when_its_folder_has_another(place):

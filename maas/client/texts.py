@@ -118,6 +118,7 @@ def text_request(
     Raises:
         InputError: the prompt or a setting cannot be sent.
     """
+    _require_one_text(settings)
     is_text = isinstance(prompt, str)
     body = {"temperature": 0, **settings, ("prompt" if is_text else "messages"): prompt}
     if model is not None:
@@ -130,6 +131,24 @@ def text_request(
         raise InputError(f"The prompt or a setting cannot be written as JSON: {error}.") from None
     path = "/v1/completions" if is_text else "/v1/chat/completions"
     return Outgoing(path=path, body=content, deadline_s=call_deadline_s(call))
+
+
+def _require_one_text(settings: Mapping[str, object]) -> None:
+    """Requires that a reply is one text, and comes as the call that was made reads it.
+
+    Raises:
+        InputError: it would be several texts, a call of a tool, or events.
+    """
+    if settings.get("n") not in (None, 1):
+        raise InputError(
+            f"n is {settings['n']!r}; a call gives one text. Call again for another one, with a seed of its own."
+        )
+    if settings.get("tools"):
+        raise InputError("tools are given; a client gives texts alone. Call tools by the package openai, at URL/v1.")
+    if "stream" in settings:
+        raise InputError(
+            "stream is no setting here; call stream(…) for the pieces of a text, and generate(…) for all of it."
+        )
 
 
 def text_steps(
@@ -146,7 +165,7 @@ def text_steps(
     try:
         found = _REPLY.decode(reply.body)
         (choice,) = found.choices
-    except ValueError as error:  # of msgspec as well; `n` of more than 1 gives more than one text
+    except ValueError as error:  # of msgspec as well
         raise ServerError(UNKNOWN_REPLY.format(reason=error)) from None
     if choice.finish_reason is None:
         raise ServerError(UNKNOWN_REPLY.format(reason="its text has no end"))

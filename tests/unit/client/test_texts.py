@@ -107,6 +107,9 @@ def test_text_ends_at_the_server_when_nobody_reads_on(calls, url):
         ([], {}, "messages"),
         ("\ud800", {}, "cannot be written as JSON"),
         ("the", {"stop": Ellipsis}, "cannot be written as JSON"),
+        ("the", {"n": 2}, "n is 2; a call gives one text."),
+        ([{"role": "user", "content": "a"}], {"tools": [{}]}, "tools are given; a client gives texts alone."),
+        ("the", {"stream": True}, "stream is no setting here; call stream(…)"),
     ],
     ids=str,
 )

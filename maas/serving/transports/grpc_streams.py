@@ -84,15 +84,15 @@ class MessageStream:
 
     async def _pass_on(self, reply: StreamedReply, ended: Callable[[BaseException | None], None]) -> None:
         """Puts the pieces of a reply into the stream, and the fault that ends it."""
-        fault: BaseException | None = None
+        passing = asyncio.create_task(self._put_parts(reply))
         try:
-            await self._put_parts(reply)
-        except BaseException as error:  # whatever it is, the client waits for the end
-            fault = error
-            if isinstance(error, asyncio.CancelledError):
-                raise
-        finally:
-            ended(fault)
+            await asyncio.wait([passing])
+        except asyncio.CancelledError as error:
+            passing.cancel()
+            ended(error)
+            raise
+        fault = passing.exception()
+        ended(fault)
         if fault is not None:
             await self._parts.put(reply.ending(self._refusal(fault)))
 

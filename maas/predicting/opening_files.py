@@ -15,7 +15,7 @@ from pathlib import Path
 
 import zstandard
 
-from maas.data.cells import NUMBER_PATTERN, DecimalMark, with_decimal
+from maas.data.cells import NUMBER_PATTERN, DecimalMark, is_number, with_decimal
 from maas.data.encodings import encoding_of, require_encoding, separator_of
 from maas.data.formats import (
     OBJECT_ENDINGS,
@@ -31,7 +31,7 @@ from maas.errors import DataError, one_line
 from maas.predicting.blocks import FileRows
 from maas.predicting.command import PredictCommand
 from maas.predicting.other_rows import FolderRows, LineRows, ObjectRows, ParquetRows, WorkbookRows
-from maas.predicting.separated_rows import SeparatedRows
+from maas.predicting.separated_rows import SeparatedRows, any_length
 from maas.predicting.table_writers import OBJECTS, PARQUET
 from maas.runtime.bundle import Bundle
 
@@ -117,12 +117,13 @@ def _decimal_of(file: Path, separator: str, numbers: Sequence[str]) -> DecimalMa
     """Returns what comes before fractions in columns of numbers, by the first rows of a file."""
     if separator == ",":
         return "."
-    with file.open(encoding="utf-8-sig", newline="") as lines:
+    with file.open(encoding="utf-8-sig", newline="") as lines, any_length():
         rows = list(islice(csv.DictReader(lines, delimiter=separator), ROWS_LOOKED_AT))
     texts = [text for row in rows for name in numbers if isinstance(text := row.get(name), str)]
     comma = re.compile(with_decimal(NUMBER_PATTERN, ",")).fullmatch
     has_commas = any("," in text and comma(text) for text in texts)
-    return "," if has_commas and not any("." in text for text in texts) else "."
+    has_points = any("." in text and is_number(text) for text in texts)
+    return "," if has_commas and not has_points else "."
 
 
 def reads_columns(bundle: Bundle) -> bool:

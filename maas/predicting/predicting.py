@@ -22,7 +22,7 @@ from maas.predicting.table_writers import table_writer
 from maas.runtime.bundle import Bundle
 from maas.suggesting import nearest_of
 
-PARTS_LAYOUT = 1
+PARTS_LAYOUT = 2
 """Of parts that are kept; those of another one are not resumed."""
 PredictProgress = Callable[[int, int], None]
 
@@ -82,7 +82,8 @@ def report_of(out: Path) -> Path:
 def _work(bundle: Bundle, command: PredictCommand, rows: FileRows, predictor: PartPredictor) -> str:
     """Returns a digest of all that predictions depend on."""
     options = command.options
-    settings = [options.input, options.top_k, options.batch_size, options.threads, dict(command.texts)]
+    reading = [options.input, options.encoding, options.separator, options.decimal, options.sheet]
+    settings = [*reading, options.top_k, options.batch_size, options.threads, dict(command.texts)]
     status = command.source.stat()
     files = rows.listing if isinstance(rows, FolderRows) else [(status.st_size, status.st_mtime_ns)]
     content = [PARTS_LAYOUT, bundle.digest, str(predictor.schema), predictor.part_rows, settings, files]

@@ -118,13 +118,13 @@ class SeparatedRows:
         return pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in self.names])
 
     def _rows_in(self, data: bytes) -> Iterator[list[str]]:
-        with _any_length(), _readable(self.path):
+        with any_length(), _readable(self.path):
             yield from csv.reader(io.StringIO(data.decode(), newline=""), delimiter=self._delimiter)
 
     def _by_python(self, file: IO[bytes]) -> Iterator[RowBlock]:
         """Yields the rows from here on."""
         lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        with _any_length(), _readable(self.path):
+        with any_length(), _readable(self.path):
             rows = csv.reader(chain(lines, [END_LINE]), delimiter=self._delimiter)
             while block := list(islice(rows, ROWS_BY_PYTHON)):
                 yield self._of_rows(block, self.size)
@@ -169,7 +169,7 @@ def _header_of(path: Path, delimiter: str) -> tuple[list[str], int]:
 
     with path.open("rb") as file:
         begin = 3 if file.read(3) == BYTE_ORDER_MARK else 0
-    with path.open(encoding="utf-8-sig", newline="") as lines, _any_length(), _readable(path):
+    with path.open(encoding="utf-8-sig", newline="") as lines, any_length(), _readable(path):
         header = next(filter(None, csv.reader(counted(lines), delimiter=delimiter)))
     return header, begin + sum(len(line.encode()) for line in taken)
 
@@ -213,7 +213,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _any_length() -> Iterator[None]:
+def any_length() -> Iterator[None]:
     """Lets cells have any length, rather than 128 KiB."""
     limit = csv.field_size_limit(sys.maxsize)
     try:

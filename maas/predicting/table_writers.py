@@ -5,6 +5,7 @@ What is written depends on the rows alone, never on when a part of them came: th
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -102,7 +103,21 @@ def _cells(column: pa.ChunkedArray) -> Sequence[object]:
 
 
 def _json(value: object) -> bytes:
-    return msgspec.json.encode(value)
+    try:
+        return msgspec.json.encode(value, enc_hook=_moment)
+    except UnicodeEncodeError:  # half of a surrogate pair, which a file of JSON can hold
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _moment(value: object) -> str:
+    """Returns a moment or a length of time in ISO 8601, as pandas has it of nanoseconds.
+
+    Raises:
+        NotImplementedError: it is neither.
+    """
+    if not hasattr(value, "isoformat"):
+        raise NotImplementedError(f"a {type(value).__name__}")
+    return str(value.isoformat())
 
 
 class ObjectLines:

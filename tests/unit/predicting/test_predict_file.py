@@ -174,6 +174,53 @@ def test_first_fault_ends_the_run_and_it_is_resumed_when_errors_stop(table_model
     assert {path.name for path in tmp_path.iterdir()} == {"in.csv", "out.csv", "out.csv.errors.jsonl"}
 
 
+@pytest.mark.parametrize(("source", "other"), [("in.tsv", "decimal=,"), ("in.tsv", "encoding=cp1252"),
+                                                ("in.xlsx", "sheet=right"), ("in.tsv", "separator=tab")])  # fmt: skip
+def test_kept_predictions_are_refused_when_the_same_file_is_read_otherwise(
+    table_model, predict, tmp_path, source, other
+):
+    rows = [["price", "area", "size"], ["x", 2, "S"]]
+    if source == "in.xlsx":
+        write_workbook(tmp_path / source, {"wrong": rows, "right": [*rows[:1], [1, 2, "S"]]})
+    else:
+        lines = ["\t".join(map(str, row)) for row in rows]
+        (tmp_path / source).write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=r", row 1: The column price holds 'x"):
+        predict(table_model, tmp_path / source, tmp_path / "out.csv", "errors=stop")
+    with pytest.raises(ConfigError, match=r"was begun with another model, other rows or other settings\. Remove it"):
+        predict(table_model, tmp_path / source, tmp_path / "out.csv", other)
+
+
+def test_moments_of_nanoseconds_and_halves_of_letters_are_written_when_rows_have_them(table_model, predict, tmp_path):
+    columns = {
+        "at": pa.array([1_577_840_523_123_456_789, None], pa.timestamp("ns")),
+        "took": pa.array([1_000_000_001, None], pa.duration("ns")),
+        "all": pa.array([[1], None], pa.list_(pa.timestamp("ns"))),
+    }
+    table = pa.table({"price": [1.0, 2.0], "area": [2.0, 3.0], "size": ["S", "S"], **columns})
+    pq.write_table(table, tmp_path / "in.parquet")
+    predict(table_model, tmp_path / "in.parquet", tmp_path / "out.jsonl")
+    first, second = read(tmp_path / "out.jsonl")
+    assert (first["at"], second["at"], second["took"]) == ("2020-01-01T01:02:03.123456789", None, None)
+    assert (first["took"], first["all"]) == ("P0DT0H0M1.000000001S", ["1970-01-01T00:00:00.000000001"])
+    predict(table_model, tmp_path / "in.parquet", tmp_path / "out.csv")
+    assert read(tmp_path / "out.csv")[0]["all"] == '["1970-01-01T00:00:00.000000001"]'
+    write(tmp_path / "in.jsonl", [{"price": 1, "area": 2, "size": "S", "note": "cut \ud83d", "big": 2**70}])
+    predict(table_model, tmp_path / "in.jsonl", tmp_path / "halves.jsonl")
+    assert read(tmp_path / "halves.jsonl")[0] == {
+        "price": 1, "area": 2, "size": "S", "note": "cut \ud83d", "big": 2**70, "predicted_value": 4.0
+    }  # fmt: skip
+
+
+def test_long_cells_and_points_that_stand_for_nothing_are_read_when_commas_come_before_fractions(
+    table_model, predict, reasons, tmp_path
+):
+    (tmp_path / "in.tsv").write_text(f"note\tprice\tarea\tsize\n{'long ' * 50_000}\t1,5\t2\tS\n\t.\t2\tS\n")
+    predict(table_model, tmp_path / "in.tsv", tmp_path / "out.csv", "columns=none")
+    assert read(tmp_path / "out.csv") == [{"predicted_value": "4.5"}, {"predicted_value": ""}]
+    assert list(reasons(tmp_path / "out.csv")) == [2]
+
+
 def test_labels_have_columns_when_more_of_them_are_wanted(text_model, predict, tmp_path):
     texts = ["a very good film", "bad", "质量太差了"]
     (tmp_path / "in.txt").write_text("\n".join(texts), encoding="utf-8")

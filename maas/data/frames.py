@@ -38,12 +38,13 @@ def arrow_table_of_frame(frame: pd.DataFrame, origin: str) -> pa.Table:
             f"{origin} has names of columns of {frame.columns.nlevels} levels, e.g. {frame.columns[0]}; a column has "
             "one name. Join them: frame.columns = ['_'.join(map(str, name)) for name in frame.columns]."
         )
-    named = frame.reset_index([name for name in frame.index.names if name is not None])
-    names = list(map(str, named.columns))
+    levels = [name for name in frame.index.names if name is not None]
+    names = list(map(str, [*levels, *frame.columns]))
     try:
         require_different(names)
     except ValueError as error:
         raise DataError(f"{origin} cannot be read: {error}") from error
+    named = frame.reset_index(levels)
     columns = [_column(name, named.iloc[:, place]) for place, name in enumerate(names)]
     fields, arrays = zip(*columns, strict=True) if columns else ((), ())
     return pa.Table.from_arrays(list(arrays), schema=pa.schema(list(fields)))

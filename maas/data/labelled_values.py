@@ -34,11 +34,8 @@ def labelled_table(data: object, target: object) -> pa.Table:
         DataError: they are none, or their number differs.
     """
     values = _values_of(data)
-    if (
-        values is None
-        or values.ndim not in (1, 2)
-        or values.dtype.kind not in ("biufU" if values.ndim == 1 else "biuf")
-    ):
+    texts = None if values is None else _texts(values)
+    if values is None or (texts is None and (values.ndim not in (1, 2) or values.dtype.kind not in "biuf")):
         raise DataError(
             f"maas.fit was given {shown_type(data)}; it takes a file or folder, a frame, a data set of datasets, an "
             f"array (N, D) of numbers, or a list of N texts. {_remedy(data)}"
@@ -48,7 +45,7 @@ def labelled_table(data: object, target: object) -> pa.Table:
     if len(target) != len(values):
         raise DataError(f"target holds {len(target):,} values; the data has {len(values):,} rows. Give one for each.")
     if values.ndim == 1:
-        columns = {TEXT if values.dtype.kind == "U" else "x0": values.tolist()}
+        columns = {"x0": values.tolist()} if texts is None else {TEXT: texts}
     else:
         columns = {f"x{place}": column.tolist() for place, column in enumerate(values.T)}
     return pa.table({**columns, TARGET: _targets(target)})
@@ -64,9 +61,29 @@ def _values_of(data: object) -> NDArray[Any] | None:
     if not isinstance(data, list | tuple) and not (hasattr(data, "__array__") and hasattr(data, "shape")):
         return None
     try:
-        return np.asarray(data)
+        return _array_of(data)
     except (ValueError, TypeError, RuntimeError):  # rows of unequal length; a tensor that cannot leave its device
         return None
+
+
+def _array_of(values: object) -> NDArray[Any]:
+    """Returns values as an array; a list with texts becomes objects, as numpy's texts all have the longest's length."""
+    if isinstance(values, list | tuple) and any(isinstance(one, str) for one in values):
+        return np.fromiter(values, dtype=object, count=len(values))
+    return np.asarray(values)
+
+
+def _texts(values: NDArray[Any]) -> list[str | None] | None:
+    """Returns texts, None for a missing one; None where the values are anything else."""
+    if values.ndim != 1 or values.dtype.kind not in "UO":
+        return None
+    listed = [None if _is_gap(one) else one for one in values.tolist()]
+    is_of_texts = all(isinstance(one, str | None) for one in listed) and any(one is not None for one in listed)
+    return listed if is_of_texts else None
+
+
+def _is_gap(value: object) -> bool:
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def is_one_column(data: object) -> bool:
@@ -94,7 +111,7 @@ def _targets(target: object) -> list[Any]:
     Raises:
         DataError: there are several for each, or one is infinite.
     """
-    values = np.asarray(target)
+    values = _array_of(target)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -104,7 +121,11 @@ def _targets(target: object) -> list[Any]:
     if values.dtype.kind == "f" and np.isinf(values).any():
         place = int(np.isinf(values).argmax())
         raise DataError(f"target is {values[place]} in row {place}, which nothing can learn. Leave such rows out.")
-    return list(values.tolist())
+    if values.dtype.kind != "O":
+        return list(values.tolist())
+    listed = [None if _is_gap(one) else one for one in values.tolist()]
+    has_texts = any(isinstance(one, str) for one in listed)
+    return [one if one is None or not has_texts else str(one) for one in listed]
 
 
 def shown_type(value: object) -> str:

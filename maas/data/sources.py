@@ -6,6 +6,7 @@ text. A source neither cleans nor splits.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol, TypeAlias
@@ -13,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 from numpy.typing import NDArray
 
 from maas.bounds import ExistingPath
-from maas.data.cells import ONLY_EMPTY, ColumnReading
+from maas.data.cells import ONLY_EMPTY, ColumnReading, DecimalMark
 from maas.data.formats import TEXT, FileSettings, format_of
 from maas.data.hub import loaded
 from maas.data.preparing import first_message_line, prepared
@@ -68,6 +69,7 @@ def files(
     missing: Sequence[str] = ONLY_EMPTY,
     encoding: str | None = None,
     separator: str | None = None,
+    decimal: DecimalMark = ".",
     sheet: SheetName | None = None,
     label_separator: str | None = None,
 ) -> Tables:
@@ -87,13 +89,15 @@ def files(
         missing: texts that stand for nothing.
         encoding: encoding of a text file, as Python names it; null for UTF-8.
         separator: what separates cells; null for a comma in .csv and a tab in .tsv.
+        decimal: what comes before the fraction of a number in a file of texts.
         sheet: sheet of a workbook, by its name or its place from 0; null for the first that holds anything.
         label_separator: what stands between the labels of a cell that holds several; null where it holds one.
 
     Raises:
         DataError: the format is unknown, the file cannot be read or lacks a column.
     """
-    reading, settings = reading_of(texts, numbers, categories, missing), FileSettings(encoding, separator, sheet)
+    reading = replace(reading_of(texts, numbers, categories, missing), decimal=decimal)
+    settings = FileSettings(encoding, separator, sheet)
     paths = {"train": path, "test": test_path} if test_path else {"all": path}
     return {
         split: labelled(read_file(file, reading, settings), input, label, label_separator)

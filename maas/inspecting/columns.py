@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from maas.data.cells import UNCODED_PATTERN, is_number
+from maas.data.cells import UNCODED_PATTERN, DecimalMark, is_number, with_decimal
 from maas.inspecting.description import ColumnDescription
 from maas.runtime.dates import DATE_PATTERN, DateOrder, moment_of
 
@@ -29,6 +29,8 @@ _date = re.compile(DATE_PATTERN).fullmatch
 _year = re.compile(r"[0-9]{4}").search
 _code = re.compile(r"0[0-9]+").fullmatch
 _id_name = re.compile(r"(?i:(?:.*[_\s.-])?(?:id|uuid|guid|index|key|no|nr|编号|序号|学号|工号|单号))|.*[a-z]I[dD]")
+_index_name = re.compile(r"(?:Unnamed: [0-9.]+|\.\.\.[0-9]+)?")
+"""Of an index that pandas or R wrote beside the rows: none, or what it is called once it was read again."""
 SCRIPTS = {"CJK": "Han", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Hangul", "CYRILLIC": "Cyrillic"}
 SCRIPTS |= {"ARABIC": "Arabic", "DEVANAGARI": "Devanagari", "GREEK": "Greek", "HEBREW": "Hebrew", "THAI": "Thai"}
 """How the names of characters begin in Unicode, and the writing that they belong to; others count as Latin."""
@@ -68,6 +70,9 @@ def _numbers(counts: Mapping[float, int], common: dict[str, Any]) -> ColumnDescr
     found: dict[str, Any] = {"low": float(min(counts)), "high": float(max(counts)), "is_whole": whole}
     if len(counts) == 1:
         return ColumnDescription(kind="constant", reason=f"every row holds {common['examples'][0]}", **found, **common)
+    if whole and _index_name.fullmatch(common["name"]):
+        reason = "whole numbers without a name are an index; give the column a name to learn from it"
+        return ColumnDescription(kind="id", reason=reason, **found, **common)
     if whole and len(counts) == common["present"] >= FEWEST_COMPARED:
         if found["high"] - found["low"] == len(counts) - 1:
             return ColumnDescription(kind="id", reason="it counts the rows", **found, **common)
@@ -115,14 +120,18 @@ def date_order_of(texts: Mapping[str, int] | Sequence[str]) -> DateOrder | None:
     return next((order for order in orders if all(moment_of(text, order) for text in texts)), None)
 
 
-def number_reading(texts: Mapping[str, int] | Sequence[str], words: Sequence[str]) -> tuple[str, ...] | None:
+def number_reading(
+    texts: Mapping[str, int] | Sequence[str], words: Sequence[str], decimal: DecimalMark = "."
+) -> tuple[str, ...] | None:
     """Returns which words stand for nothing, where all other texts of a column are numbers; None where they are not.
 
     Args:
         texts: different texts of a column.
         words: words that may stand for nothing.
+        decimal: what comes before the fraction of a number.
     """
-    others = [text for text in texts if not _uncoded(text)]
+    is_number_here = re.compile(with_decimal(UNCODED_PATTERN, decimal)).fullmatch
+    others = [text for text in texts if not is_number_here(text)]
     found = tuple(word for word in words if word in others)
     return found if found and len(found) == len(others) < len(texts) else None
 
@@ -138,9 +147,6 @@ def script_of(texts: Mapping[str, int] | Sequence[str]) -> str:
         return "Japanese"
     most, count = letters.most_common(1)[0]
     return most if count >= 0.75 * letters.total() else "mixed"
-
-
-_uncoded = re.compile(UNCODED_PATTERN).fullmatch
 
 
 def _words(text: str) -> float:

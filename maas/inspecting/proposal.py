@@ -119,7 +119,7 @@ def repeated_fraction(data: DataDescription, names: Sequence[str]) -> float:
         return 0.0
     hashes = np.zeros(data.rows, dtype=np.uint64)
     for name in names:
-        found = np.fromiter(map(hash, data.table.column(name)[:]), dtype=np.int64, count=data.rows)
+        found = np.fromiter(map(hash, map(repr, data.table.column(name)[:])), dtype=np.int64, count=data.rows)
         hashes = (hashes ^ found.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         hashes ^= hashes >> np.uint64(29)
     _, counts = np.unique(hashes, return_counts=True)
@@ -181,6 +181,7 @@ def _source(
     if data.files is not None:
         return dict(place)
     reading = data.reading
+    has_words = bool(target.missing if choice.reads_one_text else reading.missing)  # a lone text may be any word
     if choice.reads_one_text:
         named: dict[str, object] = {"input": choice.inputs[0], "label": target.name}
     else:
@@ -188,9 +189,9 @@ def _source(
     how: dict[str, object] = {
         "encoding": reading.encoding if reading.encoding not in (None, "utf-8", "utf-8-sig") else None,
         "separator": reading.separator if reading.separator != _usual_separator(data.origin) else None,
-        "decimal": reading.decimal if reading.decimal != "." and not choice.reads_one_text else None,
+        "decimal": reading.decimal if reading.decimal != "." else None,
         "sheet": reading.sheet,
-        "missing": [*MISSING, *reading.missing] if reading.missing and not choice.reads_one_text else None,
+        "missing": [*MISSING, *reading.missing] if has_words else None,
     }
     return {**place, **named, **{name: value for name, value in how.items() if value is not None}}
 

@@ -76,7 +76,7 @@ def _file(path: Path, reading: FileReading, *, detects_decimal: bool) -> DataDes
     if detects_decimal and reading.separator not in (None, ",") and _has_decimal_commas(sheet):
         reading = replace(reading, decimal=",")
         sheet = Sheet(parts, str(path), ColumnReading(decimal=","))
-    if missing := _missing_words(sheet):
+    if missing := _missing_words(sheet, reading.decimal):
         reading = replace(reading, missing=missing)
         sheet = Sheet(parts, str(path), ColumnReading(missing=(*MISSING, *missing), decimal=reading.decimal))
     return _described(sheet, str(path), reading)
@@ -116,14 +116,15 @@ def _has_decimal_commas(sheet: Sheet) -> bool:
     comma = re.compile(with_decimal(UNCODED_PATTERN, ",")).fullmatch
     found = False
     for texts in _texts(sheet):
-        if all(map(comma, texts)) and any("," in text for text in texts):
+        numbers = [text for text in texts if text not in NOTHING_WORDS]
+        if all(map(comma, numbers)) and any("," in text for text in numbers):
             found = True
     return found and not any(map(_has_fractions, _columns(sheet)))
 
 
-def _missing_words(sheet: Sheet) -> tuple[str, ...]:
+def _missing_words(sheet: Sheet, decimal: DecimalMark) -> tuple[str, ...]:
     """Returns the words that keep columns of texts from being numbers, and stand for nothing."""
-    found = (number_reading(texts, NOTHING_WORDS) or () for texts in _texts(sheet))
+    found = (number_reading(texts, NOTHING_WORDS, decimal) or () for texts in _texts(sheet))
     return tuple(dict.fromkeys(word for words in found for word in words))
 
 

@@ -19,7 +19,8 @@ def recipe_text(proposal: RecipeProposal, command: str, file: str) -> str:
         command: what was typed, for its first lines.
         file: name of the recipe's file, for its first lines.
     """
-    lines = [*_head(proposal, command, file), "defaults:", *_defaults(proposal), ""]
+    head = (" ".join(line.splitlines()) for line in _head(proposal, command, file))  # names may hold line breaks
+    lines = [*head, "defaults:", *_defaults(proposal), ""]
     for name, value in proposal.settings.items():
         lines += _section(name, value, proposal)
     return "\n".join(lines) + "\n"

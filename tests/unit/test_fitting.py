@@ -1,11 +1,14 @@
 """What a program holds becomes a recipe of its own, which finds the same rows again."""
 
+import tracemalloc
+
 import datasets
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from maas.data.labelled_values import labelled_table
 from maas.errors import ConfigError, DataError
 from maas.fitting import config_for
 from maas.lifecycle.recipe import load_rows
@@ -68,6 +71,32 @@ def test_texts_and_labels_become_rows():
     assert set(rows_of(config)[0]) == set(texts)
 
 
+@pytest.mark.parametrize("make", [list, lambda values: np.array(values, dtype=object), pd.Series])
+def test_gaps_among_texts_and_labels_are_no_words(make):
+    texts = [float("nan") if place == 3 else f"a film, number {place}, which I saw" for place in range(60)]
+    config = config_for(make(texts), make(["+", "-", *["+", "-"] * 28, "+", float("nan")]))
+    found = load_rows(config)
+    assert (found.labels, found.record.removed) == (("+", "-"), {"empty": 2})
+    assert set(rows_of(config)[0]) == {text for text in texts[:-1] if isinstance(text, str)}
+
+
+def test_memory_is_that_of_the_texts_when_one_of_them_is_long():
+    texts = ["a short text"] * 2000 + ["long " * 20_000]
+    tracemalloc.start()
+    try:
+        labelled_table(texts, [1] * len(texts))
+        assert tracemalloc.get_traced_memory()[1] < 10 * sum(map(len, texts))
+    finally:
+        tracemalloc.stop()
+
+
+def test_recipe_is_read_when_a_column_has_a_line_break_in_its_name():
+    frame = FRAME.rename(columns={"bought": "bought\n(yes or no)"})
+    config = config_for(frame, "bought\n(yes or no)", registry=None)
+    assert config.data["source"]["target"] == "bought\n(yes or no)"
+    assert load_rows(config).labels == ("no", "yes")
+
+
 def test_settings_are_those_of_the_recipe():
     config = config_for(FRAME, "bought", "batch_size=7", runs_dir="mine", registry=None)
     assert (config.batch_size, config.registry, config.data["source"]["path"][:17]) == (7, None, "mine/bought/data/")
@@ -92,6 +121,10 @@ WRONG = {
             "target is a Series; data that has columns needs the name of one. Write e.g. target='price', after "
             "frame['price'] = …"
         ),
+    ),
+    "an index that is a column too": (
+        (FRAME.set_index("age", drop=False), "bought"),
+        ("the frame cannot be read: it has several columns of the name 'age'. Give each column a name of its own."),
     ),
     "a number": (
         (7, "x"),

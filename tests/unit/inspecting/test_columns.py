@@ -30,6 +30,12 @@ MANY = 60
         ("评论", [f"第{place}次很好吃还会再来" for place in range(MANY)], "text"),
         ("size", ["a long name of a category that is not a text at all"] * 30 + ["other"] * 30, "category"),
         ("day", [f"2024-01-{1 + place % 28:02}" for place in range(MANY)], "date"),
+        ("", [place * 7 % 61 for place in range(MANY)], "id"),
+        ("", [place % 20 for place in range(MANY)], "id"),
+        ("Unnamed: 0", [3, 1, 2], "id"),
+        ("...1", [3, 1, 2], "id"),
+        ("", [place * 0.5 for place in range(MANY)], "number"),
+        ("", ["Ulm", "Bonn"] * 30, "category"),
         ("version", [f"1.{place % 12}.3" for place in range(MANY)], "category"),
     ],
 )
@@ -64,6 +70,11 @@ def test_order_makes_dates_of_all_texts_when_there_is_one(texts, order):
 def test_other_order_is_said_when_both_make_dates():
     found = described_column("day", ["01/02/2024", "03/04/2024"] * 5)
     assert found.reason == "read with the month first; processor.date_order=dmy reads it the other way"
+
+
+def test_words_stand_for_nothing_when_all_others_are_numbers_with_commas():
+    assert number_reading(["-", "1,5", "2"], ["-", "?"], ",") == ("-",)
+    assert number_reading(["-", "1.5", "2"], ["-", "?"], ",") is None
 
 
 def test_words_stand_for_nothing_when_all_others_are_numbers():

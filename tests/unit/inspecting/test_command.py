@@ -184,6 +184,49 @@ def test_words_that_stand_for_nothing_are_named_when_all_else_is_a_number(made_o
     assert "'N/A' standing for nothing" in made.said
 
 
+def test_index_is_left_out_when_pandas_wrote_it_beside_rows_that_were_sorted_by_label(made_of, tmp_path):
+    frame = pd.DataFrame({"x": np.arange(ROWS) % 7 * 0.5, "kind": np.repeat(["a", "b", "c"], ROWS // 3)})
+    frame.sample(frac=0.8, random_state=0).to_csv(tmp_path / "index.csv")
+    made = made_of("index.csv", "target=kind")
+    assert made.config.data["source"]["columns"] == ["x"]
+    assert "left out   '': whole numbers without a name are an index" in made.said
+
+
+def test_rows_without_a_target_are_left_out_when_a_text_is_all_there_is_and_r_wrote_the_file(made_of, tmp_path):
+    rows = [[*row[:1], "NA" if place % 10 == 0 else row[1]] for place, row in enumerate(chinese_rows())]
+    (tmp_path / "gaps.csv").write_text(text_of(["text", "label"], rows), encoding="utf-8")
+    made = made_of("gaps.csv", "target=label")
+    assert made.rows.labels == tuple(sorted(CLASSES))
+    assert made.rows.record.removed == {"empty": 12}
+    assert "12 rows without label are left out" in made.said
+
+
+def test_words_and_decimal_commas_are_read_in_a_target_when_a_text_is_all_there_is(made_of, tmp_path):
+    marks = ["?" if place % 10 == 0 else f"{place / 4}".replace(".", ",") for place in range(ROWS)]
+    rows = [[text, mark] for (text, _), mark in zip(chinese_rows(), marks, strict=True)]
+    (tmp_path / "marks.csv").write_text(text_of(["text", "mark"], rows, ";"), encoding="utf-8")
+    made = made_of("marks.csv", "target=mark")
+    found = np.concatenate([part.targets for part in (made.rows.train, made.rows.validation, made.rows.test)])
+    assert sorted(found) == [place / 4 for place in range(ROWS) if place % 10]
+
+
+def test_columns_are_numbers_when_commas_come_before_fractions_and_words_stand_for_nothing(made_of, tmp_path):
+    rows = [["-" if place % 10 == 0 else f"{place},5", place % 7, "ab"[place % 2]] for place in range(ROWS)]
+    (tmp_path / "dashes.csv").write_text(text_of(["x", "y", "kind"], rows, ";"))
+    made = made_of("dashes.csv", "target=kind")
+    assert "with decimal commas, '-' standing for nothing" in made.said
+    parts = (made.rows.train, made.rows.validation, made.rows.test)
+    found = [row["x"] for part in parts for row in part.inputs]
+    assert sorted(value for value in found if value is not None) == [place + 0.5 for place in range(ROWS) if place % 10]
+    assert found.count(None) == ROWS // 10
+
+
+def test_any_word_is_a_text_when_each_row_has_a_target(made_of, tmp_path):
+    rows = [["none" if place == 7 else text, label] for place, (text, label) in enumerate(chinese_rows())]
+    (tmp_path / "words.csv").write_text(text_of(["text", "label"], rows), encoding="utf-8")
+    assert made_of("words.csv", "target=label").count == ROWS
+
+
 def test_rare_class_counts_when_nearly_all_rows_are_of_another(made_of, tmp_path):
     rows = [[place * 0.5, "rare" if place % 20 == 0 else "usual"] for place in range(ROWS)]
     (tmp_path / "rare.csv").write_text(text_of(["x", "kind"], rows))

@@ -56,6 +56,7 @@ def test_equal_rows_are_counted_when_some_columns_are_looked_at():
     assert repeated_fraction(data, ["b"]) == 1.0
     assert repeated_fraction(data, ["x"]) == 0.0
     assert 0.2 <= repeated_fraction(data, ["a", "b"]) <= 0.3
+    assert repeated_fraction(inspect_data(pd.DataFrame({"x": [-1, -2, -3]})), ["x"]) == 0.0  # hash(-1) is hash(-2)
 
 
 def test_folder_takes_no_target_when_its_folders_are_the_labels(tmp_path):

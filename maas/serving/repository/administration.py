@@ -145,7 +145,7 @@ class Administration:
     async def reload(self) -> None:
         """Reads the settings again, and serves what is new or has changed in them; each fault is a line of the log.
 
-        As long as an entry cannot be loaded, what the settings have no more continues: the entry may be for its place.
+        As long as an entry cannot be loaded, no model goes that has no other version: the entry may be for its place.
         """
         try:
             written, default = await asyncio.to_thread(self._entries)
@@ -157,10 +157,11 @@ class Administration:
             known = {slot.entry.identity: slot for slot in self.repository.slots}
             wanted = {entry.identity for entry in entries}
             gone = [slot for identity, slot in known.items() if identity not in wanted]
-            taken = [await self._take(entry, known.get(entry.identity), gone) for entry in entries]
+            in_turn = sorted(entries, key=lambda entry: entry.identity not in known)  # their labels may be for new ones
+            taken = [await self._take(entry, known.get(entry.identity), gone) for entry in in_turn]
             self._unloaded = [one for one in self._unloaded if one.entry.identity in wanted]
-            if all(taken):
-                self.repository.remove(gone)
+            stay = {slot.deployment.name for slot in self.repository.slots if slot not in gone}
+            self.repository.remove([slot for slot in gone if all(taken) or slot.deployment.name in stay])
             self._put_in_order(entries, default)
         served = ", ".join(f"{one.name} version {one.version}" for one in self.repository.snapshot.deployments)
         log.warning("The settings were read again; served: %s.", served)
@@ -191,7 +192,7 @@ class Administration:
         place = (name, model.version)
         replaced = next((one for one in gone if (one.deployment.name, one.deployment.version) == place), None)
         if replaced is None:
-            await self.repository.add_beside(model)
+            await self.repository.add_beside(model, leaving=gone)
         else:
             gone.remove(replaced)
             await self.repository.refresh(replaced, model)

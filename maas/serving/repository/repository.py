@@ -7,7 +7,7 @@ one before. A version that gives other golden outputs than when it was made neve
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -99,8 +99,12 @@ class Repository:
         self._publish()
         return slot
 
-    async def add_beside(self, model: LocatedEntry) -> None:
+    async def add_beside(self, model: LocatedEntry, leaving: Collection[Slot] = ()) -> None:
         """Does the same away from the event loop.
+
+        Args:
+            model: as an entry wants it.
+            leaving: slots that are about to be removed: their labels may be the model's.
 
         Raises:
             BundleError: it is not a whole bundle, or it gives other predictions than when it was made.
@@ -108,7 +112,7 @@ class Repository:
         """
         settings = self._settings.changed_by(model.entry)
         slot = Slot(model.entry, settings, await self._opened_beside(model, settings))
-        require_new(slot, self.slots)
+        require_new(slot, [one for one in self.slots if one not in leaving])
         self.slots.append(slot)
         self._publish()
 

@@ -111,6 +111,38 @@ def test_entry_takes_the_place_of_the_one_before_when_its_folder_is_another(plac
     assert "cannot be loaded" not in caplog.text
 
 
+@pytest.mark.parametrize("key", ["labels", "default"])
+@pytest.mark.parametrize("stays", [False, True])
+def test_new_version_takes_label_and_default_of_the_one_before_when_the_file_says_so(place, caplog, key, stays):
+    special = {"labels": "[best]"} if key == "labels" else {"default": "true"}
+    place.write({"of": "a", "name": "x", "version": 1, **special})
+
+    async def scenario(administration, repository):
+        old = [{"of": "a", "name": "x", "version": 1}] if stays else []
+        place.write({"of": "b", "name": "x", "version": 2, **special}, *old)
+        await administration.reload()
+        found = repository.snapshot.find("x", "best" if key == "labels" else None)
+        assert (found.version, found.bundle.folder.name) == ("2", "b")
+        assert sorted(served(repository)) == ([("x", "1")] if stays else []) + [("x", "2")]
+
+    place.running(scenario)
+    assert "cannot be loaded" not in caplog.text
+
+
+def test_old_version_goes_when_the_new_one_is_there_though_another_model_is_broken(place, caplog):
+    place.write({"of": "a", "name": "x", "version": 1, "labels": "[best]"})
+    (place.folder / "c" / "model.onnx").unlink()
+
+    async def scenario(administration, repository):
+        place.write({"of": "b", "name": "x", "version": 2, "labels": "[best]"}, {"of": "c", "name": "y"})
+        await administration.reload()
+        assert served(repository) == [("x", "2")]
+        assert repository.snapshot.find("x", "best").version == "2"
+
+    place.running(scenario)
+    assert "y cannot be loaded, and what was served continues: " in caplog.text
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_model_continues_when_the_folder_that_is_to_take_its_place_is_broken(place, caplog, version):
     place.write({"of": "a", "name": "x"}, {"of": "c", "name": "z"})

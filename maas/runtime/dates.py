@@ -91,11 +91,11 @@ def moment_of(value: object, order: DateOrder = "ymd") -> datetime | None:
     parts = dict(zip("ymd" if len(first) == 4 else order, map(int, (first, second, third)), strict=True))
     hours, minutes, seconds = (int(one or 0) for one in (hour, minute, second_of_minute))
     year = parts["y"] + (0 if parts["y"] > 99 else 2000 if parts["y"] < _PIVOT else 1900)
+    microseconds = int(f"{fraction or '':0<6}"[:6])  # of more digits these: 9999-12-31 ends with .9999999 in .NET
     try:
-        made = datetime(year, parts["m"], parts["d"], hours, minutes, seconds, tzinfo=_zone(zone))
+        return datetime(year, parts["m"], parts["d"], hours, minutes, seconds, microseconds, _zone(zone))
     except ValueError:
         return None
-    return made + timedelta(seconds=float(f"0.{fraction}")) if fraction else made
 
 
 def is_nothing(value: object) -> bool:

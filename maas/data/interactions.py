@@ -155,7 +155,10 @@ def _column(sheet: Sheet, name: str) -> pa.Array:
 def _is_there(column: pa.Array) -> pa.Array:
     """Returns whether cells hold something."""
     is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    filled = pc.not_equal(pc.utf8_trim_whitespace(column), "") if is_text else pc.is_valid(column)
+    if is_text:
+        filled = pc.not_equal(pc.utf8_trim_whitespace(column), "")
+    else:
+        filled = pc.invert(pc.is_null(column, nan_is_null=pa.types.is_floating(column.type)))
     return pc.fill_null(filled, False)
 
 
@@ -183,9 +186,9 @@ def _times(column: pa.Array, name: str) -> NDArray[np.float64]:
         DataError: a cell is none.
     """
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        return np.asarray(column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() / 1e6)
+        return np.asarray(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy() / 1e6)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return np.asarray(column.cast(pa.float64()).to_numpy())
+        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())  # nanoseconds since 1970 pass 2⁵³
     texts = pc.utf8_trim_whitespace(column)
     try:
         return np.asarray(texts.cast(pa.float64()).to_numpy())
@@ -198,7 +201,7 @@ def _times(column: pa.Array, name: str) -> NDArray[np.float64]:
             f"The column {name} holds what is neither a number nor a time such as 2024-05-01T12:30:00: "
             f"{first_message_line(error).split(' You might')[0]}"
         ) from error
-    return np.asarray(stamps.astype("int64").to_numpy() / 1e9)
+    return np.asarray(stamps.dt.as_unit("us").astype("int64").to_numpy() / 1e6)
 
 
 def _once(found: Interactions, removed: Counter[str]) -> Interactions:

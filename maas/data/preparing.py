@@ -27,7 +27,7 @@ from maas.files import cache_folder, folder_published_whole
 from maas.files.cache_entries import entry_alone, remove_all_but, remove_unused
 
 log = logging.getLogger("maas")
-LAYOUT = 2
+LAYOUT = 3
 """Of what is kept; rows that an older version of this package has read are read again."""
 LONG_BYTES = 64 * 2**20
 """Files from this size on are worth a line."""

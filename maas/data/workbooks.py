@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from maas.data.arrow_writer import ROWS_PER_BATCH, ArrowWriter, require_different
+from maas.data.cells import as_label
 from maas.data.objects import batch_of, widen
 from maas.errors import DataError, one_line
 
@@ -96,7 +97,7 @@ def _filled(table: Sequence[Sequence[object]]) -> list[Sequence[object]]:
 
 
 def _names(header: Sequence[object]) -> list[str]:
-    names = [str(_plain(cell) or "") for cell in header]
+    names = [as_label(_plain(cell)) or "" for cell in header]
     while names and not names[-1]:
         names.pop()
     require_different(names)

@@ -129,7 +129,7 @@ def _column(name: str, column: Sequence[Any]) -> Iterator[tuple[str, dict[str, o
     if not there or not all(isinstance(value, str | int | float | bool | np.generic) for value in there):
         return
     counted = Counter(map(str, there))
-    is_text = isinstance(there[0], str)
+    is_text = any(isinstance(value, str) for value in there)
     if is_text and len(counted) > len(there) // 2:
         lengths = [
             float("nan") if gone else float(len(str(value))) for value, gone in zip(column, missing, strict=True)

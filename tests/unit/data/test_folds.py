@@ -33,6 +33,30 @@ def test_each_row_is_held_out_once_and_never_trained_on_then_when_folds_are_made
             assert np.bincount(fold.test.targets, minlength=3).tolist()[2] == 1
 
 
+def test_rows_of_equal_content_fall_together_when_their_numbers_differ():
+    measured = [f"object {number // 4}" for number in range(40)]
+    parts = [Split(measured[start:stop], np.arange(start, stop) * 0.5) for start, stop in ((0, 24), (24, 32), (32, 40))]
+    folds = list(folded(Splits(*parts, (), DataRecord("0" * 64, {}, {})), 3))
+    assert sorted(row for fold in folds for row in fold.test.inputs) == sorted(measured)
+    for fold in folds:
+        names = [set(part.inputs) for part in (fold.train, fold.validation, fold.test)]
+        assert sum(map(len, names)) == len(set.union(*names)) == 10
+        assert all(names)
+
+
+def test_equal_rows_fall_by_themselves_when_they_are_observations_of_their_own():
+    parts = [Split(["a", "b"] * 3, np.array([1.0, 2.0] * 3)) for _ in range(3)]
+    folds = list(folded(Splits(*parts, (), DataRecord("0" * 64, {}, {})), 9))
+    assert [len(fold.test) for fold in folds] == [2] * 9
+    assert sorted(row for fold in folds for row in fold.test.inputs) == ["a"] * 9 + ["b"] * 9
+
+
+def test_folds_are_refused_when_there_are_fewer_contents():
+    parts = [Split(["a", "b"], np.array([1.0, 2.0]) + offset) for offset in range(3)]
+    with pytest.raises(ConfigError, match=r"^folds is 3; the data has 2 different rows, so set at most folds=2\.$"):
+        require_foldable(Splits(*parts, (), DataRecord("0" * 64, {}, {})), 3)
+
+
 FAULTS = {
     "folds is 3, and the rows carry no targets to evaluate held-out rows with. Set folds=0, or data.target.": (
         None,

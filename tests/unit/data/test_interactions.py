@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from maas.data.interactions import InteractionTable, by_time
@@ -80,6 +82,9 @@ def test_splits_are_the_same_when_the_rows_order_is_another(tmp_path, tastes):
     "column",
     [
         pd.date_range("2024-01-01", periods=15, freq="h"),
+        pd.date_range("2024-01-01 00:00:00.000000001", periods=15, freq="h").as_unit("ns"),
+        pd.date_range("1960-01-01", periods=15, freq="D").as_unit("s"),
+        np.arange(1_700_000_000_000_000_001, 1_700_000_000_000_000_001 + 15 * 10**9, 10**9),
         pd.date_range("2024-01-01", periods=15, freq="h").strftime("%Y-%m-%dT%H:%M:%S"),
         range(15),
     ],
@@ -90,6 +95,21 @@ def test_times_are_read_when_they_are_stamps_texts_or_numbers(tmp_path, column):
     from_parquet = by_time(InteractionTable(str(tmp_path / "had.parquet")), 2 / 14, 3 / 14, 1)
     from_csv = split(tmp_path, frame, validation_fraction=2 / 14, test_fraction=3 / 14)
     assert list(from_parquet.test.inputs) == list(from_csv.test.inputs)
+
+
+def test_rows_are_incomplete_when_a_parquet_file_has_nan(tmp_path):
+    gap = {"user": "a", "item": "x", "time": float("nan")}
+    table = pa.table({name: [*SMALL[name], value] for name, value in gap.items()})
+    pq.write_table(table, tmp_path / "had.parquet")
+    splits = by_time(InteractionTable(str(tmp_path / "had.parquet")), 2 / 14, 3 / 14, 1)
+    assert splits.record.removed["incomplete"] == 1
+    assert list(splits.test.inputs) == [["x", "y"], ["x"]]
+
+
+def test_times_are_seconds_when_texts_are_moments(tmp_path):
+    frame = SMALL.assign(time=[f"1970-01-01T00:00:{place:02}.5Z" for place in range(len(SMALL))])
+    frame.to_csv(tmp_path / "had.csv", index=False)
+    assert InteractionTable(str(tmp_path / "had.csv")).read().times.tolist() == [place + 0.5 for place in range(15)]
 
 
 def test_names_keep_their_zeros_when_they_are_codes(tmp_path, tastes):

@@ -57,3 +57,8 @@ def test_file_is_refused_in_one_line_when_it_is_no_workbook(tmp_path):
     (tmp_path / "rows.xlsx").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=r"rows\.xlsx cannot be read as a workbook: [^\n]+$"):
         columns(tmp_path / "rows.xlsx")
+
+
+def test_columns_are_named_as_a_sheet_shows_them_when_its_header_holds_numbers(tmp_path):
+    write_workbook(tmp_path / "years.xlsx", {"rows": [["town", 2019, 20.5], ["Ulm", 1, 2]]})
+    assert columns(tmp_path / "years.xlsx") == {"town": ["Ulm"], "2019": [1], "20.5": [2]}

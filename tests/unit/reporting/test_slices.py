@@ -32,6 +32,13 @@ def test_rows_without_a_value_are_a_slice_when_some_lack_it():
     assert (found.slices[0].key, found.slices[0].rows, found.slices[0].value.value) == ("slice_missing", 30, 0)
 
 
+def test_numbers_are_names_when_others_of_their_column_are_texts():
+    houses = [f"{index % 25}a" if index % 5 == 0 else index % 25 for index in range(1, 601)]
+    found = row_slices([{"house": house} for house in houses], np.array([house == "5a" for house in houses]))
+    assert found.slices[-1].values == {"column": "house", "value": "5a"}
+    assert (found.slices[-1].rows, found.slices[-1].value.value) == (24, 1.0)
+
+
 def test_largest_error_comes_first_when_predictions_are_numbers():
     rows = [{"kind": "ab"[index % 2]} for index in range(100)]
     found = row_slices(rows, np.array([5.0 if index % 2 else -1.0 for index in range(100)]))

@@ -5,10 +5,11 @@ column has one type from its first row to its last.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from maas.errors import DataError
@@ -69,9 +70,13 @@ class ColumnReading:
 
     def use_of(self, name: str) -> ColumnUse:
         """Returns what a column is for."""
-        if name in self.texts:
-            return "text"
-        return "number" if name in self.numbers else "category" if name in self.categories else "any"
+        return self._uses.get(name, "any")
+
+    @cached_property
+    def _uses(self) -> Mapping[str, ColumnUse]:
+        """By column; one that is named several times is a text before a number, and a number before a category."""
+        named: dict[str, ColumnUse] = dict.fromkeys(self.categories, "category")
+        return {**named, **dict.fromkeys(self.numbers, "number"), **dict.fromkeys(self.texts, "text")}
 
 
 def is_number(text: str) -> bool:

@@ -235,7 +235,8 @@ def require_columns(wanted: Sequence[str], present: Sequence[str], origin: str, 
     Raises:
         DataError: naming what is missing, what is there, and what to do.
     """
-    missing = [name for name in wanted if name not in present]
+    known = set(present)
+    missing = [name for name in wanted if name not in known]
     if missing:
         found = f"{origin} has no column {', '.join(missing)}; its columns are {', '.join(present)}."
         raise DataError(f"{found}{hint_of(missing[0], present)} {advice}")

@@ -32,8 +32,8 @@ def raw_rows_of(rows: Sequence[Any] | NamedColumns, processor: Codec) -> Sequenc
     """Returns raw rows of a table, of a column, or as they are.
 
     Of a table, the columns that the model reads are taken and all others left out: a column of targets may stay. A
-    model that reads one value takes the column of its input's name, or the only one that there is; one that reads an
-    array of numbers takes all columns.
+    model that reads one value takes the column of its input's name, or the only one that there is; one that reads a
+    text also the only one of texts. One that reads an array of numbers takes all columns.
 
     Args:
         rows: a frame or table of N rows, a column of N values, or a sequence of N raw rows.
@@ -47,7 +47,9 @@ def raw_rows_of(rows: Sequence[Any] | NamedColumns, processor: Codec) -> Sequenc
         if len(names) == 1 and len(processor.input_specs[0].shape) > 1 and hasattr(rows, "to_numpy"):
             return list(rows.to_numpy())  # a row of numbers is a row of the table
         is_by_column = set(processor.row_schema.get("properties", ())) == set(names)
-        return _by_column(rows, names) if is_by_column else _of_one_column(rows, names[0])
+        if is_by_column:
+            return _by_column(rows, names)
+        return _of_one_column(rows, names[0], is_text=processor.row_schema.get("type") == "string")
     if hasattr(rows, "toarray"):
         raise InputError(f"predict was given a {type(rows).__name__}, which is sparse. Write rows.toarray().")
     lister = getattr(rows, "to_list", None) or getattr(rows, "to_pylist", None)
@@ -67,15 +69,19 @@ def _by_column(table: NamedColumns, names: Sequence[str]) -> list[dict[str, obje
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _of_one_column(table: NamedColumns, name: str) -> list[object]:
+def _of_one_column(table: NamedColumns, name: str, *, is_text: bool) -> list[object]:
     present = _names_of(table)
-    if name not in present and len(present) != 1:
-        shown = ", ".join(map(repr, list(present)[:10]))
-        raise InputError(
-            f"The model reads one value a row, its {name}; the table has {len(present)} columns: {shown}. Choose the "
-            f"one to read, e.g. predict(table[{next(iter(present), name)!r}])."
-        )
-    return _values(table, present.get(name) or next(iter(present.values())))
+    if name in present:
+        return _values(table, present[name])
+    columns = [_values(table, one) for one in present.values()]
+    fitting = [one for one in columns if not is_text or any(isinstance(value, str) for value in one)]
+    if len(columns) == 1 or len(fitting) == 1:
+        return (fitting or columns)[0]
+    shown = ", ".join(map(repr, list(present)[:10]))
+    raise InputError(
+        f"The model reads one value a row, its {name}; the table has {len(present)} columns: {shown}. Choose the "
+        f"one to read, e.g. predict(table[{next(iter(present), name)!r}])."
+    )
 
 
 def _names_of(table: NamedColumns) -> dict[str, Any]:

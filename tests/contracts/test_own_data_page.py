@@ -16,7 +16,8 @@ FITTING, PROPOSING = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 @pytest.fixture(autouse=True)
 def reviews(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    rows = [f"the {place}th night in this hotel was as it was,{1 + place % 5}" for place in range(100)]
+    words = ("awful", "poor", "plain", "good", "lovely")
+    rows = [f"the {place}th night in this hotel was {words[place % 5]},{1 + place % 5}" for place in range(100)]
     (tmp_path / "reviews.csv").write_text("\n".join(["review,stars", *rows]))
 
 

@@ -1,7 +1,7 @@
 """What a net gives: its shape, whether it depends on the rows, what it was activated with."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ BALANCED = 2.0
 
 
 def check_dead_outputs(recipe: RecipeUnderCheck) -> Iterator[Finding]:
-    """Dead units that block every row alike, or logits so large that training begins by unlearning them.
+    """Dead units that block every row alike, rows that reach the model alike, or logits that are to be unlearnt first.
 
     A head that begins at 0 gives equal outputs at first; what counts is whether they stay so in a few steps.
 
@@ -73,12 +73,7 @@ def check_dead_outputs(recipe: RecipeUnderCheck) -> Iterator[Finding]:
         return
     after = recipe.smoke_run.logits
     if _are_same(recipe.logits) and (after is None or _are_same(after)) and not fault_of_target(recipe):
-        yield Finding(
-            "error",
-            "model",
-            f"it gives the same outputs for {len(recipe.logits)} different rows, and still after a few steps.",
-            "Look for dead ReLUs, inputs scaled to nothing, and a forward that does not use its input.",
-        )
+        yield _same_inputs(len(recipe.logits)) if _are_alike(recipe.probe[0]) else _same_outputs(len(recipe.logits))
     loss, usual = _first_loss(recipe, recipe.logits), math.log(max(2, len(recipe.labels)))
     if loss is not None and loss > FARTHEST * usual:
         yield Finding(
@@ -87,6 +82,30 @@ def check_dead_outputs(recipe: RecipeUnderCheck) -> Iterator[Finding]:
             f"the first cross-entropy is {loss:.3g}; guessing has {usual:.3g}, and the labels are balanced.",
             "Begin with a smaller head, and look at the scale of its inputs.",
         )
+
+
+def _same_outputs(rows: int) -> Finding:
+    return Finding(
+        "error",
+        "model",
+        f"it gives the same outputs for {rows} different rows, and still after a few steps.",
+        "Look for dead ReLUs, inputs scaled to nothing, and a forward that does not use its input.",
+    )
+
+
+def _same_inputs(rows: int) -> Finding:
+    return Finding(
+        "error",
+        "processor",
+        f"{rows} rows from all over the training data reach the model as one and the same input.",
+        "Look at what sets the rows apart: a word that is in few training texts is unknown to the model, and what lies "
+        "beyond the longest input is cut off.",
+    )
+
+
+def _are_alike(model_inputs: Mapping[str, Tensor]) -> bool:
+    """Whether all rows of a batch are the first one."""
+    return all(torch.equal(array, array[:1].expand_as(array)) for array in model_inputs.values())
 
 
 def _are_same(outputs: Tensor) -> bool:

@@ -521,6 +521,13 @@ def far_rows(offset: float) -> Callable[[Splits], Splits]:
     return change
 
 
+def numbered_texts(splits: Splits) -> Splits:
+    """Puts texts in the place of all texts that are the same but for a word that is in none of the others."""
+    return replace(
+        splits, train=Split([f"night{number} was long" for number in range(len(splits.train))], splits.train.targets)
+    )
+
+
 def far_targets(offset: float, factor: float) -> Callable[[Splits], Splits]:
     def change(splits: Splits) -> Splits:
         return splits_of(*(Split(one.inputs, offset + factor * one.targets.astype(float)) for one in parts_of(splits)))
@@ -839,6 +846,9 @@ PLANTS = {
     ),
     # 18
     "dead units": Plant("dead_outputs", "model", "dead ReLUs", change={"model": part("DeadUnits")}),
+    "texts that differ in rare words": Plant(
+        "dead_outputs", "processor", "unknown to the model", texts, rows=numbered_texts
+    ),
     "a head that is sure": Plant(
         "dead_outputs", "model", "smaller head", change={"model": part("LoudHead")}, severity=WARNING
     ),

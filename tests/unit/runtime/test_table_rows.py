@@ -48,12 +48,17 @@ def test_texts_are_the_only_column_or_that_of_the_input(name):
     assert raw_rows_of(frame[name], TextProcessor(8)) == ["很好", "不好"]
 
 
+def test_texts_are_the_only_column_of_texts_when_others_are_there():
+    frame = pd.DataFrame({"stars": [5, 1, 3], "review": ["很好", "还行", "不好"]})
+    assert raw_rows_of(frame, TextProcessor(8)) == ["很好", "还行", "不好"]
+
+
 def test_table_is_refused_when_a_text_could_be_any_of_its_columns():
-    frame = pd.DataFrame({"review": ["a"], "stars": [5]})
+    frame = pd.DataFrame({"review": ["a"], "place": ["b"]})
     with pytest.raises(InputError) as refused:
         raw_rows_of(frame, TextProcessor(8))
     assert str(refused.value) == (
-        "The model reads one value a row, its text; the table has 2 columns: 'review', 'stars'. Choose the one to "
+        "The model reads one value a row, its text; the table has 2 columns: 'review', 'place'. Choose the one to "
         "read, e.g. predict(table['review'])."
     )
 

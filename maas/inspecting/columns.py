@@ -24,6 +24,8 @@ MANY_VALUES = 0.5
 FEW_CATEGORIES = 50
 """Different values that are categories however long they are."""
 SAMPLED_LETTERS = 20_000
+YEARS = (1500, 2200)
+"""Numbers that may be years: one a row, they say when a row is of, and do not count it."""
 
 _date = re.compile(DATE_PATTERN).fullmatch
 _year = re.compile(r"[0-9]{4}").search
@@ -74,7 +76,8 @@ def _numbers(counts: Mapping[float, int], common: dict[str, Any]) -> ColumnDescr
         reason = "whole numbers without a name are an index; give the column a name to learn from it"
         return ColumnDescription(kind="id", reason=reason, **found, **common)
     if whole and len(counts) == common["present"] >= FEWEST_COMPARED:
-        if found["high"] - found["low"] == len(counts) - 1:
+        are_years = YEARS[0] <= found["low"] and found["high"] <= YEARS[1]
+        if found["high"] - found["low"] == len(counts) - 1 and not are_years:
             return ColumnDescription(kind="id", reason="it counts the rows", **found, **common)
         if _id_name.fullmatch(common["name"]):
             reason = "each row has another, and its name is that of an id"

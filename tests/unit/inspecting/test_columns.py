@@ -14,6 +14,7 @@ MANY = 60
         ("x", [place % 3 for place in range(MANY)], "number"),
         ("x", [place * 7 for place in range(MANY)], "number"),
         ("row", list(range(5, MANY)), "id"),
+        ("year", list(range(1900, 1900 + MANY)), "number"),
         ("user_id", [place * 7 for place in range(MANY)], "id"),
         ("userId", [place * 7 for place in range(MANY)], "id"),
         ("paid", [place * 7 for place in range(MANY)], "number"),

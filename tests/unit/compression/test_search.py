@@ -285,7 +285,7 @@ def test_larger_net_is_pruned_before_training_when_a_smaller_one_may_ship(tried)
     assert record.pruned_trials or ratios == [0.2, 0.5, 0.7]
 
 
-@pytest.mark.parametrize("is_trained_between", [False, True])
+@pytest.mark.parametrize("is_trained_between", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nets_are_compared_only_after_the_last_pruning(tried, is_trained_between):
     space = {"prune": {"ratio": [0.2, 0.5, 0.7]}}
     first = {
@@ -299,12 +299,14 @@ def test_nets_are_compared_only_after_the_last_pruning(tried, is_trained_between
     assert ratios == sorted(ratios)
 
 
+@pytest.mark.slow
 def test_no_trial_is_pruned_for_one_that_could_not_be_measured(tried):
     space, pipeline = {"prune": {"ratio": [0.2, 0.5, 0.7]}}, {"prune": Prune(scope="layer"), "tune": Finetune(epochs=1)}
     record, _ = tried(replace(EASY, max_drop=0.0), trials=8, space=space, **pipeline, overflowing=Overflowing())
     assert not any("good enough" in reason for reason in record.pruned_trials.values())
 
 
+@pytest.mark.slow
 def test_one_scratch_baseline_is_enough_when_another_cannot_be_trained(tried, monkeypatch):
     made = search_module.scratch_baseline_of
 

@@ -19,6 +19,9 @@ LOADER = "maas_bundle_loader"
 INSIDE = "shipped"
 """Folder of the archive that holds the package."""
 
+ALWAYS_IMPORTED = ("__init__.py", "deferred_transformers.py")
+"""Files of the package that any of its modules brings along."""
+
 SOURCE = f'''"""Opens a bundle for MLflow with the maas that is installed, else with the runtime that came along."""
 
 import sys
@@ -52,7 +55,7 @@ def ship_runtime(folder: Path) -> None:
 
 def _sources() -> Iterator[tuple[str, bytes]]:
     package = Path(__file__).parents[1]
-    for path in {package / "__init__.py", *_closure(package)}:
+    for path in {*(package / name for name in ALWAYS_IMPORTED), *_closure(package)}:
         yield f"{INSIDE}/maas/{path.relative_to(package).as_posix()}", path.read_bytes()
     yield "LICENSE", _licence(package)
 

@@ -213,6 +213,7 @@ def test_model_is_left_alone_when_a_copy_of_it_meets_the_data(one):
         one.fresh.outputs(one.model_inputs)
 
 
+@pytest.mark.slow
 def test_bytes_are_the_same_when_another_process_writes_them(met):
     jobs = [
         (f"{type(one.model).__module__}.{type(one.model).__qualname__}", str(one.path.parent), one.axes)

@@ -30,7 +30,13 @@ NAMES = [name for name in ALL if name not in (*GENERATIVE, *TRANSLATING, *SPEAKI
 SHORT = ["registry=null", "baseline=null", "compress=none", "resume=never", "export.robustness_rows=6"]
 SHRUNK = {
     "import_onnx": ["data.max_rows=400"],  # of fewer rows the sample's scores are so large that float32 tells
-    "bible_gpt": ["processor.max_tokens=64", "model.width=32", "model.layers=2", "model.feed_forward=48"],
+    "bible_gpt": [
+        "processor.max_tokens=64",
+        "model.width=32",
+        "model.heads=2",
+        "model.layers=2",
+        "model.feed_forward=48",
+    ],
     "commands": ["data.source.takes=1"],
     "translate": ["data.source.rows=400", "data.source.test_rows=60", "model.width=32", "model.heads=2"],
     "import_keras": ["model.epochs=2"],
@@ -51,11 +57,19 @@ LONG = {
     "airports",
     "bible_gpt",
     "commands",
+    "digit_properties",
     "embed_minilm",
+    "faces",
+    "fashion_resnet",
+    "fashion_vgg",
     "flights",
+    "import_keras",
+    "import_sklearn",
+    "recommend",
     "reviews_minilm",
     "reviews_minilm_lora",
     "sentiment_zh_bert",
+    "smollm2_tuned",
     "transcribe",
 }
 """Recipes that take long even then; what they are made of is tested part by part as well."""

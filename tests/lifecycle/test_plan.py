@@ -42,6 +42,7 @@ def test_plan_tells_what_the_line_takes_when_it_is_asked_beforehand(
     assert not left(tmp_path)
 
 
+@pytest.mark.slow
 def test_fault_is_told_in_its_own_words_when_a_stage_would_refuse(planned: Callable[..., Any], tmp_path: Path) -> None:
     status, _, told = planned("+model.outputs=7")
     assert status == 2

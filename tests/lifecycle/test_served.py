@@ -34,6 +34,7 @@ def test_served_answers_equal_the_bundles(line: Line, config: RunConfig, tmp_pat
         agree(line.bundle, url, list(load_rows(config).test.inputs))
 
 
+@pytest.mark.slow
 def test_server_opens_an_address_without_holding_mlflow(
     line: Line, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

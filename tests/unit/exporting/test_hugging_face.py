@@ -103,6 +103,7 @@ def test_types_are_an_input_when_the_processor_gives_them(tmp_path):
     np.testing.assert_allclose(session.run(None, batch)[0], expected, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_bytes_are_equal_and_pipeline_agrees_when_a_checkpoint_is_exported_twice(processor, save, tmp_path):
     net = net_for("classification")
     part = net.rebuild()

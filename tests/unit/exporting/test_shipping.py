@@ -78,6 +78,7 @@ def test_runtime_is_shipped_with_what_it_imports_and_nothing_else(archive):
         "bounds",
         "cards",
         "credentials",
+        "deferred_transformers",
         "errors",
         "files",
         "later",

@@ -174,6 +174,7 @@ def test_version_continues_when_the_alias_or_the_registry_is_gone(store, followi
     assert swapped == "digits version 2 takes the place of version 1."
 
 
+@pytest.mark.slow
 def test_process_that_reads_the_registry_is_replaced_when_it_dies(store, following, caplog):
     store.point(store.register())
 

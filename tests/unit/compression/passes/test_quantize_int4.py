@@ -93,6 +93,7 @@ def test_opset_is_raised_and_never_lowered_when_embeddings_take_four_bits(opset,
     assert opsets[""] == expected
 
 
+@pytest.mark.slow
 def test_logging_is_left_as_it_is_when_the_module_is_imported():
     code = "import logging, maas.compression.passes.quantize_int4; print(logging.root.handlers, logging.root.level)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -58,6 +58,7 @@ BAD = {
     "penalty": ("generate", {"text_input": "a", "parameters": {"repetition_penalty": 1e-40}}, 400, "penalty"),
     "form": ("generate", {"text_input": "a", "parameters": {"regex": "("}}, 400, "cannot be given this form"),
     "context": ("generate_stream", {"text_input": "x" * 200}, 400, "at most 128"),
+    "logprobs": ("generate", {"text_input": "x", "parameters": {"logprobs": 2}}, 400, "logprobs are not reported here"),
     "size": ("generate", {"text_input": "x" * 2**20}, 400, "prompts may have 1,048,576"),
     "version": ("versions/9/generate", {"text_input": "a"}, 404, "is served in version 1, not 9"),
 }  # fmt: skip

@@ -170,13 +170,16 @@ def call_for_a_text(
         is_streamed: whether pieces of the text are wanted as they come.
 
     Raises:
-        InputError: a parameter is unknown, or has no value that it may have.
+        InputError: a parameter is unknown, has a value that it may not have, or wants what no reply has a place for.
     """
+    settings = generation_settings(parameters)
+    if settings.logprobs is not None:
+        raise InputError("logprobs are not reported here; /v1/completions and /v1/chat/completions report them.")
     return GenerateCall(
         model=deployment.name,
         version=deployment.version,
         inputs=RowList([text]),
-        settings=generation_settings(parameters),
+        settings=settings,
         size_bytes=size_bytes,
         stream=is_streamed,
         identity=identity,

@@ -71,12 +71,11 @@ def _by_column(table: NamedColumns, names: Sequence[str]) -> list[dict[str, obje
 
 def _of_one_column(table: NamedColumns, name: str, *, is_text: bool) -> list[object]:
     present = _names_of(table)
-    if name in present:
-        return _values(table, present[name])
-    columns = [_values(table, one) for one in present.values()]
-    fitting = [one for one in columns if not is_text or any(isinstance(value, str) for value in one)]
-    if len(columns) == 1 or len(fitting) == 1:
-        return (fitting or columns)[0]
+    columns = [present[name]] if name in present else list(present.values())
+    if is_text and len(columns) > 1:
+        columns = [one for one in columns if any(isinstance(value, str) for value in _values(table, one))]
+    if len(columns) == 1:
+        return _values(table, columns[0])
     shown = ", ".join(map(repr, list(present)[:10]))
     raise InputError(
         f"The model reads one value a row, its {name}; the table has {len(present)} columns: {shown}. Choose the "

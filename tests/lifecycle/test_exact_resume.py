@@ -123,7 +123,7 @@ def killed_and_finished(folder: Path, name: str, workers: int, kills: int, seed:
     return phases
 
 
-@pytest.mark.parametrize(("name", "workers"), [("dropout", 0), ("augmentation", 2)])
+@pytest.mark.parametrize(("name", "workers"), [("dropout", 0), ("augmentation", 2), ("averages", 0)])
 def test_weights_are_the_same_bytes_when_training_was_killed_once(name, workers, tmp_path):
     killed_and_finished(tmp_path, name, workers, kills=1, seed=workers)
 

@@ -35,7 +35,7 @@ class FoundOperation(NamedTuple):
 
 
 class KnownHead:
-    """A head that was parsed before.
+    """A head that was parsed before; it is equal to itself alone, and may be a key.
 
     Args:
         head: as it was parsed.

@@ -134,3 +134,9 @@ def test_documents_show_it_when_all_models_generate(asking, repository):
     operation = asking.ask(repository, "GET", "/openapi.json").json()["paths"][PATH]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert schema["properties"]["label"] == {"type": ["string", "null"]}
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/scores", "/predict", "/invocations"])
+def test_large_body_of_rows_is_refused_in_one_line_when_all_models_generate(asking, repository, path):
+    response = asking.ask(repository, "POST", path, json={"inputs": ["word " * 20_000]})
+    assert 400 <= response.status_code < 500, response.text

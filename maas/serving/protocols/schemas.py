@@ -142,8 +142,6 @@ def require_body_size(body: bytes | bytearray, deployments: Iterable[PredictingD
                 _require_few_lists(body, bound)
             return
         bounds.append(bound)
-    if not bounds:
-        return
     largest = max(bounds, key=lambda bound: bound.bytes)
     raise TooLargeError(
         f"The body has {len(body):,} bytes; {largest.rows:,} rows of this model have at most {largest.bytes:,}. Send "
